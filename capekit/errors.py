@@ -1,0 +1,8 @@
+"""The one exception that capekit raises for input a person can mend."""
+
+
+class CapekitError(ValueError):
+    """One line for the person in front of the screen: what is wrong, where, and what would be right.
+
+    The command line tools print it without a traceback and exit with status 2.
+    """

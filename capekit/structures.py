@@ -1,0 +1,98 @@
+"""The two kinds of data that flow through capekit: what a model is given and what it answers.
+
+Notation: B episodes, S shots, K keypoint slots, L decoder layers, H x W crop pixels; x before y everywhere.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+
+def _pad_slots(tensor: Tensor, slots: int, dim: int) -> Tensor:
+    """Zero-pad (False for bool) the keypoint dimension `dim` of a tensor to `slots`."""
+    missing = slots - tensor.shape[dim]
+    if missing == 0:
+        return tensor
+    shape = list(tensor.shape)
+    shape[dim] = missing
+    return torch.cat([tensor, tensor.new_zeros(shape)], dim)
+
+
+@dataclass
+class Episode:
+    """A batch of B episodes: S annotated support pictures and one query picture of the same category each.
+
+    K is the largest keypoint count of the batch; slots from `num_keypoints[b]` on are padding, never visible.
+    """
+
+    support_images: Tensor
+    """(B, S, 3, H, W) uint8 RGB crops as loaded; the model normalises them on its own device."""
+    support_points: Tensor
+    """(B, S, K, 2) float32 x, y divided by the crop's width and height: inside the crop where in [0, 1]."""
+    support_visible: Tensor
+    """(B, S, K) bool, labelled in that picture. The coordinates of other keypoints mean nothing."""
+    query_images: Tensor
+    """(B, 3, H, W) uint8 RGB."""
+    query_points: Tensor
+    """(B, K, 2) float32, the answer; read by losses and metrics only."""
+    query_visible: Tensor
+    """(B, K) bool."""
+    num_keypoints: Tensor
+    """(B,) int64 keypoints that the category really has."""
+    links: list = field(default_factory=list)
+    """B tensors (E, 2) int64: the category's skeleton, zero-based keypoint pairs."""
+    meta: list = field(default_factory=list)
+    """B dicts: `category_id`, `category`, `instances` (supports, then query), `image_files`, `crop_to_image`
+    ((S + 1, 2, 3): crop pixels to image pixels), `bbox` ((S + 1, 4) clipped x, y, w, h): all a metric or picture needs."""
+
+    def __len__(self) -> int:
+        return len(self.query_images)
+
+    @property
+    def shots(self) -> int:
+        return self.support_images.shape[1]
+
+    def to(self, device, non_blocking: bool = False) -> 'Episode':
+        """The same batch with every tensor, links included, on `device`."""
+        def move(value):
+            if isinstance(value, Tensor):
+                return value.to(device, non_blocking=non_blocking)
+            if isinstance(value, list) and value and isinstance(value[0], Tensor):
+                return [move(item) for item in value]
+            return value
+        return Episode(**{f.name: move(getattr(self, f.name)) for f in fields(self)})
+
+    def pin_memory(self) -> 'Episode':
+        """Used by the data loader before a copy to a CUDA device."""
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Episode(**{name: value.pin_memory() if isinstance(value, Tensor) else value
+                          for name, value in tensors.items()})
+
+    @staticmethod
+    def collate(episodes: list) -> 'Episode':
+        """Join batches along B, padding the keypoint slots to the largest count: a data loader's `collate_fn`."""
+        slots = max(episode.query_points.shape[1] for episode in episodes)
+        slot_dims = dict(support_points=2, support_visible=2, query_points=1, query_visible=1)
+        joined = {}
+        for f in fields(Episode):
+            values = [getattr(episode, f.name) for episode in episodes]
+            if f.name in slot_dims:
+                values = [_pad_slots(value, slots, slot_dims[f.name]) for value in values]
+            joined[f.name] = torch.cat(values) if isinstance(values[0], Tensor) else sum(values, [])
+        return Episode(**joined)
+
+
+@dataclass
+class Prediction:
+    """What a head answers for a batch of B queries."""
+
+    points: Tensor
+    """(B, K, 2) float32 x, y divided by the crop size, as in `Episode.query_points`."""
+    scores: Tensor
+    """(B, K) float32 confidence in [0, 1] of each point; comparable within one method only."""
+    layers: Optional[Tensor] = None
+    """(L, B, K, 2) the points after each layer of an iterative head; the last one is `points`."""
+    extras: dict = field(default_factory=dict)
+    """What a loss or a picture may read, by name: similarity maps, heat maps, attention, proposals."""
