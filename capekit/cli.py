@@ -1,0 +1,33 @@
+"""How every command line tool of capekit ends: an error a person can mend is one line, not a traceback."""
+
+import os
+import sys
+from typing import Callable, NoReturn, Optional
+
+from capekit.errors import CapekitError
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+def run(main: Callable[[], Optional[int]]) -> NoReturn:
+    """Call `main()` and leave the process with its exit status (None is 0).
+
+    A `CapekitError` is printed as `error: <line>` on stderr and exits with 2, as argparse does for bad usage;
+    Ctrl-C exits with 130; a reader of stdout that has gone (`tool | head`) is no error worth a traceback.
+    """
+    try:
+        status = main() or 0
+        sys.stdout.flush()
+    except CapekitError as error:
+        print(f'error: {error}', file=sys.stderr)
+        status = USAGE_ERROR
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        status = INTERRUPTED
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more at exit, which would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = BROKEN_PIPE
+    sys.exit(status)
