@@ -1,0 +1,42 @@
+# make demo / make test in a fresh clone set up .venv first. Another Python: make setup PYTHON=python3.11
+PYTHON ?= $(firstword $(foreach p,python3 python3.11 python3.12 python3.10 python,$(shell command -v $(p) 2>/dev/null)))
+VENV := .venv
+RUN := $(VENV)/bin/python
+ARGS ?=
+
+.PHONY: help setup test lint demo benchmark lock clean
+
+help:
+	@echo 'make setup      .venv with everything capekit needs (PYTHON=python3.11 chooses a Python)'
+	@echo 'make demo       train, test and draw on synthetic data'
+	@echo 'make test       the test suite             (ARGS="-k registry" passes options on)'
+	@echo 'make lint       ruff                       (ARGS=--fix mends)'
+	@echo 'make benchmark  measure speed and memory   (ARGS=... passes options on)'
+	@echo 'make lock       write requirements.lock anew (with uv: pip install uv)'
+	@echo 'make clean      remove .venv and caches; data and work_dirs stay'
+
+setup: $(VENV)/.ready
+
+# Written last, so that a set-up that was interrupted is done again.
+$(VENV)/.ready: requirements.lock requirements-source.txt setup.py tools/setup_env.py
+	@"$(or $(PYTHON),python3)" tools/setup_env.py $(VENV)
+
+test: setup
+	$(RUN) -m pytest -q tests $(ARGS)
+
+lint: setup
+	$(RUN) -m ruff check . $(ARGS)
+
+demo: setup
+	$(RUN) tools/demo.py $(ARGS)
+
+benchmark: setup
+	$(RUN) tools/benchmark.py $(ARGS)
+
+lock:
+	uv pip compile --universal --python-version 3.10 --no-annotate --no-emit-index-url \
+		--custom-compile-command 'make lock' requirements-dev.txt -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find capekit tools tests configs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,94 @@
+"""Say in one line whether this Python environment can run capekit; if not, what is missing and what mends it.
+
+    python tools/check_env.py
+"""
+
+import importlib
+import platform
+import runpy
+import sys
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+INSTALL = 'pip install -r requirements.txt'
+INSTALL_SOURCE = 'pip install --no-deps --no-build-isolation -r requirements-source.txt'
+
+# The same modules under another name: full mmcv does all that mmcv-lite does.
+STAND_INS = {
+    'mmcv-lite': ('mmcv',),
+    'opencv-python': ('opencv-python-headless', 'opencv-contrib-python', 'opencv-contrib-python-headless'),
+}
+UNUSED = ('chumpy',)  # only the metadata of mmpose asks for it
+
+# Imports that tell more than a version does: compiled parts that do not fit each other fail here.
+IMPORTS = {
+    'torchvision': 'pip install torch==2.11.0 torchvision==0.26.0',
+    'cv2': INSTALL,
+    'pkg_resources': 'pip install "setuptools<81"',
+    'pycocotools.mask': INSTALL,
+    'xtcocotools.mask': INSTALL_SOURCE + ' --force-reinstall',
+    'mmpose.datasets': INSTALL_SOURCE + ' --force-reinstall',
+}
+
+
+def installed_version(name):
+    """The version of a package, or of what stands in for it; None where there is neither."""
+    for candidate in (name, *STAND_INS.get(name, ())):
+        try:
+            return metadata.version(candidate)
+        except metadata.PackageNotFoundError:
+            pass
+    return None
+
+
+def find_unmet():
+    """[(what is wrong, the command that mends it)] by the ranges of setup.py, without importing any package."""
+    from packaging.requirements import Requirement
+
+    unmet = []
+    from_source = ('mmpose', 'xtcocotools') if not has_wheels() else ()
+    for line in runpy.run_path(str(ROOT / 'setup.py'))['INSTALL_REQUIRES']:
+        requirement = Requirement(line)
+        name, version = requirement.name, installed_version(requirement.name)
+        mend = INSTALL_SOURCE if name in from_source else INSTALL
+        if name in UNUSED or (requirement.marker and not requirement.marker.evaluate() and name not in from_source):
+            continue
+        if version is None:
+            unmet.append((f'{name} is missing', mend))
+        elif not requirement.specifier.contains(version, prereleases=True):
+            unmet.append((f'{name} {version} is not {requirement.specifier}', mend))
+    return unmet
+
+
+def has_wheels():
+    """Whether xtcocotools is ready-made for this Python and machine."""
+    return sys.version_info < (3, 12) and platform.machine() == 'x86_64'
+
+
+def find_broken():
+    """[(what does not import, the command that mends it)]."""
+    broken = []
+    for module, mend in IMPORTS.items():
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # a broken compiled part may raise anything
+            broken.append((f'{module} does not import ({str(error).splitlines()[0]})', mend))
+    return broken
+
+
+def main():
+    if not (3, 10) <= sys.version_info[:2] < (3, 13):
+        sys.exit('capekit needs Python 3.10, 3.11 or 3.12; mend: make setup PYTHON=python3.11')
+    if installed_version('packaging') is None:
+        sys.exit(f'packages are missing; mend: {INSTALL}')
+    wrong = find_unmet() or find_broken()
+    if wrong:
+        commands = dict.fromkeys(mend for _, mend in wrong)
+        sys.exit('; '.join(what for what, _ in wrong) + '; mend: ' + ' && '.join(commands))
+    versions = ', '.join(f'{name} {installed_version(name)}' for name in ('torch', 'torchvision', 'mmengine', 'numpy'))
+    print(f'environment fine: Python {platform.python_version()}, {versions}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,95 @@
+"""Make .venv and install the lock into it: what `make setup` runs, with whatever Python it finds first.
+
+Standard library only. Every way this can fail ends in one line that names the mend.
+"""
+
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+
+FIRST, BEYOND = (3, 10), (3, 13)
+CANDIDATES = ('python3.11', 'python3.12', 'python3.10')  # 3.11 first: nothing has to be compiled for it
+
+
+def supported(python, imports='sys'):
+    """Whether `python` runs, is 3.10-3.12 and can import the modules named."""
+    code = f'import sys, {imports}; sys.exit(not {FIRST} <= sys.version_info[:2] < {BEYOND})'
+    try:
+        return subprocess.run([python, '-c', code], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def what_is_missing():
+    """What keeps this interpreter from making the environment, with its mend; None where nothing does."""
+    version = '{}.{}'.format(*sys.version_info)
+    try:
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
+    except ImportError:
+        return f'this Python {version} cannot make virtual environments; mend: apt install python{version}-venv'
+    has_wheel = sys.version_info < (3, 12) and platform.machine() == 'x86_64'
+    compiler = shlex.split(os.environ.get('CC') or sysconfig.get_config_var('CC') or 'cc')[0]
+    header = os.path.join(sysconfig.get_path('include'), 'Python.h')
+    if not has_wheel and not (shutil.which(compiler) and os.path.exists(header)):
+        return (
+            f'xtcocotools must be compiled for this Python {version}, which takes {compiler} and Python.h; '
+            f'mend: apt install {os.path.basename(compiler)} python{version}-dev, or make setup PYTHON=python3.11'
+        )
+    return None
+
+
+def hand_over():
+    """Run this script again with the first supported Python that is installed; never returns."""
+    here = '{}.{}'.format(*sys.version_info)
+    for path in filter(None, map(shutil.which, CANDIDATES)):
+        if supported(path):
+            print(f'Python {here} is not supported, going on with {path}', flush=True)
+            os.execv(path, [path, *sys.argv])
+    sys.exit(
+        f'capekit needs Python 3.10, 3.11 or 3.12, and only {here} was found; '
+        'mend: apt install python3.11-venv, or make setup PYTHON=/path/to/python3.11'
+    )
+
+
+def main():
+    folder = sys.argv[1]
+    if not FIRST <= sys.version_info[:2] < BEYOND:
+        hand_over()
+    os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    python = os.path.join(folder, 'bin', 'python')
+    unfinished = os.path.join(folder, '.unfinished')
+    start = time.time()
+
+    # An environment that is there is used, unless its Python does not fit or an earlier set-up of it was interrupted.
+    if os.path.exists(unfinished) or not supported(python, 'pip'):
+        missing = what_is_missing()
+        if missing:
+            sys.exit(missing)
+        if subprocess.call([sys.executable, '-m', 'venv', '--clear', folder]):
+            sys.exit('python -m venv failed, see above; mend: apt install python{}.{}-venv'.format(*sys.version_info))
+    print(f'setting up {folder} (about two minutes, 5 GB)', flush=True)
+
+    open(unfinished, 'w').close()
+    for arguments in (
+        ['-r', 'requirements.lock'],
+        ['--no-build-isolation', '-r', 'requirements-source.txt'],
+        ['--no-build-isolation', '-e', '.'],
+    ):
+        quietly = ['-q', '--disable-pip-version-check', '--no-input', '--no-deps']
+        if subprocess.call([python, '-m', 'pip', 'install', *quietly, *arguments]):
+            sys.exit(f'pip install {" ".join(arguments)} failed, see above; mend: make setup once more')
+    if subprocess.call([python, os.path.join('tools', 'check_env.py')]):
+        sys.exit(1)
+    os.remove(unfinished)
+    open(os.path.join(folder, '.ready'), 'w').close()
+    print(f'{folder} is ready after {time.time() - start:.0f} s')
+
+
+if __name__ == '__main__':
+    main()
