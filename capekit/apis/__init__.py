@@ -1,0 +1,5 @@
+"""Entry points for people who write Python and no configs."""
+
+from .init import init_estimator
+
+__all__ = ['init_estimator']

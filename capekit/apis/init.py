@@ -1,0 +1,35 @@
+"""From a config to an estimator that is ready to answer."""
+
+from pathlib import Path
+from typing import Optional, Union
+
+from mmengine.config import Config
+
+from capekit.engine.config import build, load_config
+from capekit.interop import load_weights
+from capekit.registry import MODELS
+
+
+def init_estimator(config: Union[str, Path, Config], checkpoint: Optional[str] = None, device: str = 'cpu',
+                   cfg_options: Optional[dict] = None):
+    """Build the estimator of a config, in eval mode.
+
+    ImageNet weights are never fetched here: without a checkpoint the network is random.
+
+    Args:
+        config: path of a config file, or a loaded one.
+        checkpoint: a file of ours; every parameter must fit.
+        device: such as 'cpu', 'cuda:0'.
+        cfg_options: overrides by dotted key, such as {'model.head.decoder_layers': 0}.
+
+    Returns:
+        CapeEstimator: call it with an `Episode` and mode='predict'.
+
+    Raises:
+        CapekitError: unknown config keys or types, a checkpoint that does not fit.
+    """
+    config = load_config(config, cfg_options)
+    estimator = build(MODELS, config.model, 'model')
+    if checkpoint is not None:
+        load_weights(estimator, checkpoint)
+    return estimator.to(device).eval()

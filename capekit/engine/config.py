@@ -1,0 +1,128 @@
+"""Reading configs, and refusing what nobody would read: an unknown type or option is an error that names the valid ones."""
+
+import difflib
+import inspect
+from pathlib import Path
+from typing import Any, Iterable, Optional, Union
+
+from mmengine import registry as root
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import Registry
+
+from capekit import registry
+from capekit.errors import CapekitError
+
+# Which registry a typed dict belongs to, by the key it stands under; nested ones inherit their parent's.
+_REGISTRIES = dict(
+    model=registry.MODELS, dataset=registry.DATASETS, sampler=registry.DATA_SAMPLERS,
+    batch_sampler=registry.DATA_SAMPLERS, collate_fn=registry.FUNCTIONS, train_cfg=registry.LOOPS,
+    val_cfg=registry.LOOPS, test_cfg=registry.LOOPS, val_evaluator=registry.EVALUATOR,
+    test_evaluator=registry.EVALUATOR, default_hooks=registry.HOOKS, custom_hooks=registry.HOOKS,
+    optim_wrapper=registry.OPTIM_WRAPPERS, optimizer=root.OPTIMIZERS, param_scheduler=root.PARAM_SCHEDULERS,
+    visualizer=root.VISUALIZERS, vis_backends=root.VISBACKENDS, log_processor=root.LOG_PROCESSORS)
+_RESERVED = {'type', '_scope_'}
+
+
+def load_config(config: Union[str, Path, Config], cfg_options: Optional[dict] = None) -> Config:
+    """Read a config file, apply overrides, check every name in it.
+
+    Args:
+        config: path, or a config already loaded (it is copied).
+        cfg_options: overrides by dotted key.
+
+    Raises:
+        CapekitError: no such file, not a config, an override of a key whose parent is no dict, unknown names.
+    """
+    if not isinstance(config, Config):
+        if not Path(config).is_file():
+            raise CapekitError(f'config {config}: no such file')
+        try:
+            config = Config.fromfile(str(config))
+        except (SyntaxError, KeyError, TypeError, AttributeError, NameError, OSError, ValueError) as error:
+            raise CapekitError(f'config {config}: {type(error).__name__}: {error}') from None
+    else:
+        config = config.copy()
+    if cfg_options:
+        try:
+            config.merge_from_dict(cfg_options)
+        except (KeyError, TypeError, IndexError, AssertionError) as error:
+            raise CapekitError(f'--cfg-options {cfg_options}: {error}') from None
+    check_config(config)
+    return config
+
+
+def build(parent: Registry, config: dict, where: str) -> Any:
+    """Build one typed dict after checking it; `where` is its dotted key, for messages."""
+    check_config(config, where, parent)
+    return parent.build(ConfigDict(config))
+
+
+def check_config(config: Any, where: str = '', parent: Optional[Registry] = None) -> None:
+    """Walk a config and raise a CapekitError at the first unknown type or option."""
+    if isinstance(config, (list, tuple)):
+        for index, item in enumerate(config):
+            check_config(item, f'{where}[{index}]', parent)
+        return
+    if not isinstance(config, (dict, Config)):
+        return
+    if not where:
+        from mmengine.runner import Runner
+        valid = [*_parameters(Runner), 'runner_type']
+        _refuse_unknown((key for key in config if not key.startswith('_')), valid, 'config', 'config')
+    elif where.endswith('_dataloader'):
+        from torch.utils.data import DataLoader
+        _refuse_unknown(config, _parameters(DataLoader), where, 'a data loader')
+    elif 'type' in config and parent is not None:
+        target = _resolve(config['type'], parent, where)
+        if target is not None:
+            _refuse_unknown(config, _parameters(target), where, target.__name__)
+    for key, value in config.items():
+        child = f'{where}.{key}' if where else key
+        # A dict inside a typed one that names no type of its own is that type's business.
+        check_config(value, child, _REGISTRIES.get(key, parent))
+
+
+def _resolve(name: Any, parent: Registry, where: str):
+    """The class or function behind a `type`; None where it is one of another package, which that package checks."""
+    if not isinstance(name, str):
+        return name
+    target = parent.get(name)
+    if target is not None:
+        return target
+    own, level = [], parent
+    while level is not None:
+        level.import_from_location()
+        own, level = own + list(level.module_dict), level.parent
+    near = difflib.get_close_matches(name, own, 3, 0.5)
+    valid = sorted(parent.module_dict) or sorted(own)
+    hint = f'; did you mean {" or ".join(near)}?' if near else ''
+    scope = f' (is the package of {name.split(".")[0]!r} installed?)' if '.' in name else ''
+    raise CapekitError(f'{where}.type: {name!r} is not a known {parent.name}{scope}{hint} valid: {", ".join(valid)}')
+
+
+def _parameters(target: Any) -> Optional[list]:
+    """Names of the options that a class or function takes; None where it takes any.
+
+    A `**kwargs` passes options on to the class above, so its own are added.
+    """
+    names = []
+    chain = [c.__init__ for c in target.__mro__ if '__init__' in vars(c)] if inspect.isclass(target) else [target]
+    for function in chain:
+        if function is object.__init__:
+            return names
+        parameters = inspect.signature(function).parameters.values()
+        names += [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != 'self']
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return names
+    return None
+
+
+def _refuse_unknown(keys: Iterable[str], valid: Optional[list], where: str, owner: str) -> None:
+    if valid is None:
+        return
+    for key in keys:
+        if key in valid or key in _RESERVED:
+            continue
+        near = difflib.get_close_matches(key, valid, 1, 0.6)
+        hint = f'did you mean {near[0]!r}? ' if near else ''
+        raise CapekitError(f'{where}: unknown option {key!r} for {owner}; {hint}valid: {", ".join(sorted(set(valid)))}')

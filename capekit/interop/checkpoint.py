@@ -1,0 +1,80 @@
+"""Reading checkpoints: weights only, never code."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any, Union
+
+import torch
+from torch import nn
+
+from capekit.errors import CapekitError
+
+
+def read_checkpoint(path: Union[str, Path]) -> Any:
+    """Read a `.pth` or `.safetensors` file onto the CPU.
+
+    Raises:
+        CapekitError: no such file, not a checkpoint, or a pickle that would run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CapekitError(f'checkpoint {path}: no such file')
+    if path.suffix == '.safetensors':
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise CapekitError(f'checkpoint {path}: not a safetensors file ({error})') from None
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        if 'Unsupported global' in str(error) or 'weights_only' in str(error):
+            culprit = next((word for word in str(error).replace('`', ' ').split() if '.' in word and word[0].isalpha()
+                            and not word.endswith('.')), 'an object')
+            raise CapekitError(f'checkpoint {path}: refused, it is a pickle that would run code to build {culprit}; '
+                               'only plain tensors, numbers, strings, lists and dicts are read') from None
+        raise CapekitError(f'checkpoint {path}: not a readable checkpoint') from None
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise CapekitError(f'checkpoint {path}: not a readable checkpoint ({str(error).splitlines()[0]})') from None
+
+
+def save_checkpoint(content: dict, path: Union[str, Path]) -> None:
+    """Write a checkpoint whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + '.partial')
+    try:
+        torch.save(content, partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_weights(model: nn.Module, path: Union[str, Path]) -> dict:
+    """Load a checkpoint of ours into `model`, every parameter or none.
+
+    Returns:
+        the checkpoint's `meta` (dict, empty where it has none).
+
+    Raises:
+        CapekitError: as `read_checkpoint`, or the checkpoint belongs to another model.
+    """
+    content = read_checkpoint(path)
+    state = content.get('state_dict', content) if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise CapekitError(f'checkpoint {path}: holds no state dict')
+    own = model.state_dict()
+    missing, unknown = [key for key in own if key not in state], [key for key in state if key not in own]
+    wrong = [key for key in own if key in state and own[key].shape != state[key].shape]
+    if missing or unknown or wrong:
+        hint = ''
+        if any(key.startswith(('encoder_sample.', 'encoder_query.', 'keypoint_head.')) for key in unknown):
+            hint = '; it looks like a released file: run tools/convert_checkpoint.py first'
+        example = next(f'{kind} {keys[0]!r}' for kind, keys in
+                       (('of another shape:', wrong), ('missing:', missing), ('unknown:', unknown)) if keys)
+        raise CapekitError(f'checkpoint {path} is of another model: {len(missing)} parameters missing, {len(unknown)} '
+                           f'unknown, {len(wrong)} of another shape, e.g. {example}{hint}')
+    model.load_state_dict(state)
+    return content.get('meta', {}) if 'state_dict' in content else {}

@@ -1,0 +1,7 @@
+"""Networks: estimators, backbones, heads and the layers they share. Importing this registers them."""
+
+from . import backbones, heads
+from .estimator import CapeEstimator
+from .preprocessor import CapePreprocessor
+
+__all__ = ['CapeEstimator', 'CapePreprocessor', 'backbones', 'heads']

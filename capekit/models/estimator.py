@@ -1,0 +1,93 @@
+"""The estimator every method shares: pictures to feature maps, feature maps to a head's answer."""
+
+from typing import Optional, Union
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from capekit.errors import CapekitError
+from capekit.registry import MODELS
+from capekit.structures import Episode, Prediction
+
+MODES = ('loss', 'predict', 'tensor')
+
+
+@MODELS.register_module()
+class CapeEstimator(BaseModel):
+    """A backbone and a head.
+
+    `encode` sees single pictures and never an episode: that is what lets evaluation encode each picture once, however
+    many episodes it is in. What the encoded pictures mean to each other is the head's business (`models/heads`).
+
+    Args:
+        backbone: config of a module (N, 3, H, W) -> list of feature maps, fine to coarse.
+        head: config of a head, see `models/heads/__init__.py`.
+        support_backbone: config of a second network for the supports; None shares `backbone`.
+        data_preprocessor: config; normalises pictures on the device.
+    """
+
+    def __init__(self, backbone: dict, head: dict, support_backbone: Optional[dict] = None,
+                 data_preprocessor: Optional[dict] = None):
+        super().__init__(data_preprocessor=MODELS.build(data_preprocessor or dict(type='CapePreprocessor')))
+        self.backbone = MODELS.build(backbone)
+        self.support_backbone = MODELS.build(support_backbone) if support_backbone else None
+        self.head = MODELS.build(head)
+
+    def encode(self, images: Tensor, points: Tensor, visible: Tensor) -> tuple:
+        """What the head keeps of N pictures, should they serve as supports and should they serve as queries.
+
+        Args:
+            images: (N, 3, H, W) uint8 RGB.
+            points: (N, K, 2) normalised keypoints.
+            visible: (N, K) bool.
+
+        Returns:
+            two dicts of tensors with N in front: support features, query features.
+        """
+        images = self.data_preprocessor.normalise(images)
+        maps = self.backbone(images)
+        support_maps = self.support_backbone(images) if self.support_backbone else maps
+        return self.head.encode_support(support_maps, points, visible), self.head.encode_query(maps)
+
+    def encode_support(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
+        """Support features of N pictures, dict of tensors (N, ...); arguments as in `encode`."""
+        maps = (self.support_backbone or self.backbone)(self.data_preprocessor.normalise(images))
+        return self.head.encode_support(maps, points, visible)
+
+    def encode_query(self, images: Tensor) -> dict:
+        """Query features of N pictures (N, 3, H, W) uint8 RGB, dict of tensors (N, ...)."""
+        return self.head.encode_query(self.backbone(self.data_preprocessor.normalise(images)))
+
+    def forward(self, episode: Episode, mode: str = 'tensor') -> Union[dict, Prediction]:
+        """Answer a batch of episodes.
+
+        Args:
+            episode: B episodes.
+            mode: 'loss' -> dict of named scalars; those whose name contains `loss` add up to the objective.
+                'predict' -> `Prediction` without gradient. 'tensor' -> `Prediction` with gradient.
+        """
+        if mode not in MODES:
+            raise CapekitError(f'mode {mode!r} is not one of {", ".join(MODES)}')
+        with torch.set_grad_enabled(torch.is_grad_enabled() and mode != 'predict'):
+            episode = episode.to(self.data_preprocessor.device)
+            prediction = self._predict(episode)
+        if mode == 'loss':
+            return self.head.loss(prediction, episode.query_points, episode.query_visible)
+        return prediction
+
+    def _predict(self, episode: Episode) -> Prediction:
+        batch, shots = episode.support_images.shape[:2]
+        support_images = episode.support_images.flatten(0, 1)
+        support_points, support_visible = episode.support_points.flatten(0, 1), episode.support_visible.flatten(0, 1)
+        if self.support_backbone is None:
+            # One pass: BatchNorm sees supports and queries together.
+            images = torch.cat((support_images, episode.query_images))
+            maps = self.backbone(self.data_preprocessor.normalise(images))
+            support = self.head.encode_support([m[:batch * shots] for m in maps], support_points, support_visible)
+            query = self.head.encode_query([m[batch * shots:] for m in maps])
+        else:
+            support = self.encode_support(support_images, support_points, support_visible)
+            query = self.encode_query(episode.query_images)
+        support = {name: value.unflatten(0, (batch, shots)) for name, value in support.items()}
+        return self.head(support, query, episode.num_keypoints, episode.links)

@@ -1,0 +1,24 @@
+"""Heads: one published method a file.
+
+How to add a method: write one file here with an `nn.Module` that has the four parts below, register it with
+`@MODELS.register_module()`, import it at the bottom of this file, and write one config that names it.
+
+    encode_support(maps, points, visible) -> dict
+        What is kept of N support pictures. `maps`: the backbone's list of (N, C_i, H_i, W_i); `points` (N, K, 2);
+        `visible` (N, K) bool. Returns tensors (N, ...). It sees single pictures, never an episode.
+    encode_query(maps) -> dict
+        What is kept of N query pictures, tensors (N, ...).
+    forward(support, query, num_keypoints, links) -> Prediction
+        The answer for B episodes: `support` as above with (B, S, ...) in front, `query` with (B, ...),
+        `num_keypoints` (B,) int64, `links` B tensors (E, 2). Slots k >= num_keypoints[b] are padding: whatever they
+        hold, the answers of the real slots do not change.
+    loss(prediction, points, visible) -> dict
+        Named scalars from a prediction, (B, K, 2) true points and (B, K) visibility; names containing `loss` are summed.
+
+The tests in `tests/models/test_sweep.py` run for every config of `configs/`: finite answers, a gradient on every
+parameter, batch = one by one, padding and shot order change nothing.
+"""
+
+from .capeformer import CapeFormerHead
+
+__all__ = ['CapeFormerHead']

@@ -1,0 +1,255 @@
+"""CapeFormer: matching makes proposals, a decoder refines them (Shi et al., CVPR 2023).
+
+Section and equation numbers are the paper's. Where the paper is silent, this is what the released model computes, so
+that its published checkpoints answer here as they do there; `tools/convert_checkpoint.py` renames their parameters.
+"""
+
+from typing import Optional, Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from capekit.errors import CapekitError
+from capekit.models.layers import (MLP, FeedForward, PostNormAttention, gaussian_heatmaps, heatmap_pooling,
+                                   inverse_sigmoid, sine_grid, sine_points)
+from capekit.registry import MODELS
+from capekit.structures import Prediction
+
+IDENTIFIERS = ('none', 'fixed', 'learned')
+ENCODERS = ('joint', 'detr')
+REDUCTIONS = ('release', 'paper')
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and feed-forward, positions added to the tokens themselves (section 3.3)."""
+
+    def __init__(self, channels: int, heads: int, hidden: int, dropout: float):
+        super().__init__()
+        self.self_attention = PostNormAttention(channels, heads, dropout)
+        self.feed_forward = FeedForward(channels, hidden, dropout)
+
+    def forward(self, tokens: Tensor, position: Tensor, masked: Optional[Tensor]) -> Tensor:
+        # Added before attention, so that the position also enters the value and the residual (released).
+        tokens = tokens + position
+        return self.feed_forward(self.self_attention(tokens, tokens, tokens, tokens, masked))
+
+
+class ProposalGenerator(nn.Module):
+    """Similarity maps by a learnable inner product, and their peaks (section 3.4)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.query_projection = nn.Linear(channels, channels)
+        self.support_projection = nn.Linear(channels, channels)
+        self.channel_attention = nn.Sequential(
+            nn.Linear(channels, channels // 2), nn.ReLU(), nn.Linear(channels // 2, channels), nn.Tanh())
+
+    def forward(self, pixels: Tensor, keypoints: Tensor, size: Tuple[int, int]) -> tuple:
+        """pixels (B, HW, C), keypoints (B, K, C) -> similarity (B, K, H, W), proposals, peaks (B, K, 2), scores (B, K).
+
+        The expectation over the whole map (equation 6) is supervised: the released code calls it the proposal. The one
+        over the 3 x 3 window around the maximum (equations 2, 3), here the peak, is what the decoder starts from. Both
+        are normalised; the score is the window's share of the map.
+        """
+        height, width = size
+        keypoints = self.support_projection(keypoints)
+        keypoints = (self.channel_attention(keypoints) + 1) * keypoints
+        similarity = keypoints @ self.query_projection(pixels).transpose(1, 2)  # equation 1
+        probability = similarity.softmax(-1)
+        y, x = torch.meshgrid((torch.arange(height, device=pixels.device) + 0.5) / height,
+                              (torch.arange(width, device=pixels.device) + 0.5) / width, indexing='ij')
+        centres = torch.stack((x, y), -1).flatten(0, 1).to(probability.dtype)  # (HW, 2)
+        proposals = probability @ centres
+
+        with torch.no_grad():
+            best = similarity.argmax(-1, keepdim=True)
+            cell = torch.arange(height * width, device=pixels.device)
+            near = ((cell // width - best // width).abs() <= 1) & ((cell % width - best % width).abs() <= 1)
+            window = probability * near
+            scores = window.sum(-1)
+            peaks = (window / (scores[..., None] + 1e-10)) @ centres
+        return similarity.unflatten(-1, size), proposals, peaks, scores
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention among keypoints, cross-attention to the query's pixels, feed-forward (section 3.5, figure 4)."""
+
+    def __init__(self, channels: int, heads: int, hidden: int, dropout: float):
+        super().__init__()
+        self.self_attention = PostNormAttention(channels, heads, dropout)
+        self.cross_attention = PostNormAttention(channels, heads, dropout, key_channels=2 * channels)
+        self.feed_forward = FeedForward(channels, hidden, dropout)
+
+    def forward(self, tokens: Tensor, position: Tensor, pixels: Tensor, pixel_position: Tensor,
+                masked: Tensor) -> Tensor:
+        """tokens, position (B, K, C); pixels, pixel_position (B, HW, C); masked (B, K) bool."""
+        placed = tokens + position
+        tokens = self.self_attention(tokens, placed, placed, tokens, masked)
+        return self.feed_forward(self.cross_attention(
+            tokens, torch.cat((tokens, position), -1), torch.cat((pixels, pixel_position), -1), pixels))
+
+
+@MODELS.register_module()
+class CapeFormerHead(nn.Module):
+    """Matching stage and refine stage on the coarsest feature map.
+
+    Args:
+        in_channels: of the backbone's coarsest map.
+        channels: C of every token.
+        num_heads, hidden_channels, dropout: of every transformer layer.
+        identifier: 'fixed' (sine numbering of the slots), 'learned' or 'none' (table 5).
+        num_slots: the numbering's length; an identifier depends on it, not on how many keypoints a category has.
+        encoder: 'joint' (pixels and keypoints attend to each other) or 'detr' (pixels only) (table 3).
+        encoder_layers: layers of either encoder.
+        decoder_layers: refine layers; 0 is the one-stage model, whose answer is the proposals (table 3).
+        heatmap_weight, proposal_weight, layer_weight: loss weights; 0 leaves the term out (table 4).
+        reduction: 'release' (default, what the published checkpoints were trained with): every term is the mean over
+            valid keypoints, layers are summed. 'paper': offsets are summed over keypoints and averaged over layers
+            (equation 8).
+        heatmap_size, sigma: of the support pooling and of the target maps, in cells.
+    """
+
+    def __init__(self, in_channels: int = 2048, channels: int = 256, num_heads: int = 8, hidden_channels: int = 2048,
+                 dropout: float = 0.1, identifier: str = 'fixed', num_slots: int = 100, encoder: str = 'joint',
+                 encoder_layers: int = 3, decoder_layers: int = 3, heatmap_weight: float = 2.0,
+                 proposal_weight: float = 1.0, layer_weight: float = 1.0, reduction: str = 'release',
+                 heatmap_size: int = 64, sigma: float = 2.0):
+        super().__init__()
+        for name, value, valid in (('identifier', identifier, IDENTIFIERS), ('encoder', encoder, ENCODERS),
+                                   ('reduction', reduction, REDUCTIONS)):
+            if value not in valid:
+                raise CapekitError(f'CapeFormerHead: {name}={value!r} is not one of {", ".join(valid)}')
+        self.channels, self.num_slots, self.encoder_kind = channels, num_slots, encoder
+        self.reduction, self.heatmap_size, self.sigma = reduction, heatmap_size, sigma
+        self.weights = dict(heatmap=heatmap_weight, proposal=proposal_weight, layer=layer_weight)
+
+        self.query_projection = nn.Conv2d(in_channels, channels, 1)
+        self.support_projection = nn.Linear(in_channels, channels)
+        self.encoder = nn.ModuleList(
+            EncoderLayer(channels, num_heads, hidden_channels, dropout) for _ in range(encoder_layers))
+        self.proposal_generator = ProposalGenerator(channels)
+        self.decoder = nn.ModuleList(
+            DecoderLayer(channels, num_heads, hidden_channels, dropout) for _ in range(decoder_layers))
+        if decoder_layers:
+            self.position_mlp = nn.Sequential(nn.Linear(channels, channels), nn.GELU(), nn.Linear(channels, channels))
+            self.decoder_norm = nn.LayerNorm(channels)
+        self._init_transformer()
+        # After the initialisation: the MLPs' last layers start at zero, so refinement starts at the proposals.
+        self.offset_mlps = nn.ModuleList(MLP(channels, 2) for _ in range(decoder_layers))
+        if identifier == 'learned':
+            self.identifiers = nn.Parameter(torch.randn(num_slots, channels))
+        elif identifier == 'fixed':
+            self.register_buffer('identifiers', sine_grid(1, num_slots, channels), persistent=False)
+        else:
+            self.register_buffer('identifiers', torch.zeros(num_slots, channels), persistent=False)
+
+    def _init_transformer(self) -> None:
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+
+    def encode_support(self, maps: list, points: Tensor, visible: Tensor) -> dict:
+        """Keypoint features pooled from the coarsest map (section 3.2): `keypoints` (N, K, C_in), `seen` (N, K) bool."""
+        heatmaps, seen = gaussian_heatmaps(points, visible, self.heatmap_size, self.sigma)
+        return dict(keypoints=heatmap_pooling(maps[-1], heatmaps), seen=seen)
+
+    def encode_query(self, maps: list) -> dict:
+        """`pixels` (N, C, H, W): the coarsest map, projected."""
+        return dict(pixels=self.query_projection(maps[-1]))
+
+    def forward(self, support: dict, query: dict, num_keypoints: Tensor, links: list) -> Prediction:
+        """Answer B episodes; see `models/heads/__init__.py`. Links are not used.
+
+        A keypoint that some support does not see is masked like padding: it is answered, but nothing attends to it.
+        `extras`: `mask` (B, K) bool, `similarity` (B, K, H, W) logits, `proposals` and `peaks` (B, K, 2), see
+        `ProposalGenerator`. Without a decoder the peaks are the answer.
+        """
+        slots = support['seen'].shape[2]
+        if slots > self.num_slots:
+            raise CapekitError(f'CapeFormerHead: {slots} keypoint slots, but num_slots={self.num_slots}; raise it')
+        real = torch.arange(slots, device=num_keypoints.device) < num_keypoints[:, None]
+        mask = support['seen'].all(1) & real
+        tokens = self.support_projection(support['keypoints'].mean(1) * mask[..., None])
+        identifiers = self.identifiers[:slots].expand_as(tokens)
+        size = query['pixels'].shape[-2:]
+        pixels = query['pixels'].flatten(2).transpose(1, 2)
+        pixel_position = sine_grid(*size, self.channels, device=pixels.device).to(pixels.dtype).expand_as(pixels)
+
+        pixels, tokens = self._encode(pixels, pixel_position, tokens, identifiers, ~mask)
+        similarity, proposals, peaks, scores = self.proposal_generator(pixels, tokens, size)
+        layers = None
+        if self.decoder:
+            layers = self._decode(pixels, pixel_position, tokens, identifiers, ~mask, peaks)
+        return Prediction(points=peaks if layers is None else layers[-1], scores=scores, layers=layers,
+                          extras=dict(mask=mask, similarity=similarity, proposals=proposals, peaks=peaks))
+
+    def _encode(self, pixels, pixel_position, tokens, identifiers, masked) -> tuple:
+        """Section 3.3: the query's pixels and the keypoints refine each other."""
+        if self.encoder_kind == 'detr':
+            for layer in self.encoder:
+                pixels = layer(pixels, pixel_position, None)
+            return pixels, tokens
+        count = pixels.shape[1]
+        sequence, position = torch.cat((pixels, tokens), 1), torch.cat((pixel_position, identifiers), 1)
+        masked = F.pad(masked, (count, 0))
+        for layer in self.encoder:
+            sequence = layer(sequence, position, masked)
+        return sequence[:, :count], sequence[:, count:]
+
+    def _decode(self, pixels, pixel_position, tokens, identifiers, masked, start) -> Tensor:
+        """Section 3.5: (L, B, K, 2), the points after each layer.
+
+        A layer's report reads the normalised token, the chain from layer to layer the plain one. Reports keep the
+        gradient of the point their layer started from, the chain does not: layer l's loss reaches the MLPs of layers l
+        and l - 1.
+        """
+        # A sample without any valid keypoint attends to its first slot, so that softmax stays finite.
+        masked = masked.clone()
+        masked[:, 0] &= ~masked.all(1)
+        reports = []
+        for layer, mlp in zip(self.decoder, self.offset_mlps):
+            chain = start.detach()
+            position = self.position_mlp(sine_points(chain, self.channels)) + identifiers
+            tokens = layer(tokens, position, pixels, pixel_position, masked)
+            reports.append((inverse_sigmoid(start) + mlp(self.decoder_norm(tokens))).sigmoid())
+            start = (inverse_sigmoid(chain) + mlp(tokens)).sigmoid()  # equation 4
+        return torch.stack(reports)
+
+    def loss(self, prediction: Prediction, points: Tensor, visible: Tensor) -> dict:
+        """Section 3.6; only keypoints that the query and every support see are supervised.
+
+        Args:
+            prediction: of `forward`.
+            points: (B, K, 2) normalised true points.
+            visible: (B, K) bool.
+
+        Returns:
+            `heatmap_loss` (equation 5, weighted), `proposal_loss` (equation 7), `l1_loss_layer<l>` (equation 8).
+        """
+        heatmaps, weight = gaussian_heatmaps(points, visible, self.heatmap_size, self.sigma)
+        weight = (weight & prediction.extras['mask']).to(points.dtype)
+        valid = weight.sum(1).clamp(min=1)
+        points = points.masked_fill(~visible[..., None], 0)  # those coordinates mean nothing, not even finite
+
+        def mean_over_keypoints(error: Tensor) -> Tensor:
+            """(B, K) -> scalar."""
+            return ((error * weight).sum(1) / valid).mean()
+
+        losses = {}
+        if self.weights['heatmap']:
+            similarity = prediction.extras['similarity']
+            target = F.interpolate(heatmaps, similarity.shape[-2:], mode='bilinear', align_corners=False)
+            target = target / (target.amax((-2, -1), keepdim=True) + 1e-10)
+            error = F.mse_loss(similarity.sigmoid(), target, reduction='none').mean((-2, -1))
+            losses['heatmap_loss'] = self.weights['heatmap'] * mean_over_keypoints(error)
+        if self.weights['proposal']:
+            error = (prediction.extras['proposals'] - points).abs().sum(-1)
+            losses['proposal_loss'] = self.weights['proposal'] * mean_over_keypoints(error)
+        if self.weights['layer'] and prediction.layers is not None:
+            errors = (prediction.layers - points).abs().sum(-1)  # (L, B, K)
+            for index, error in enumerate(errors):
+                value = (mean_over_keypoints(error) if self.reduction == 'release'
+                         else (error * weight).sum(1).mean() / len(errors))
+                losses[f'l1_loss_layer{index}'] = self.weights['layer'] * value
+        return losses

@@ -1,0 +1,58 @@
+"""The post-norm transformer pieces of DETR that the CAPE heads are built from."""
+
+from typing import Optional
+
+from torch import Tensor, nn
+
+
+class MLP(nn.Sequential):
+    """`depth` x (Linear + GELU), then Linear to `outputs`, zero-initialised: it starts by changing nothing."""
+
+    def __init__(self, channels: int, outputs: int, depth: int = 3):
+        layers = []
+        for _ in range(depth):
+            layers += [nn.Linear(channels, channels), nn.GELU()]
+        super().__init__(*layers, nn.Linear(channels, outputs))
+        nn.init.zeros_(self[-1].weight)
+        nn.init.zeros_(self[-1].bias)
+
+
+class FeedForward(nn.Module):
+    """norm(x + dropout(Linear(dropout(relu(Linear(x)))))) on (..., C)."""
+
+    def __init__(self, channels: int, hidden: int, dropout: float = 0.1):
+        super().__init__()
+        self.expand = nn.Linear(channels, hidden)
+        self.reduce = nn.Linear(hidden, channels)
+        self.norm = nn.LayerNorm(channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        hidden = self.dropout(self.expand(tokens).relu())
+        return self.norm(tokens + self.dropout(self.reduce(hidden)))
+
+
+class PostNormAttention(nn.Module):
+    """norm(x + dropout(attention)): multi-head attention with its residual and LayerNorm.
+
+    Args:
+        channels: C of the tokens.
+        heads: attention heads.
+        dropout: of attention weights and of the result.
+        key_channels: width of query and key where it is not C: the result is then reduced to C by a linear layer
+            (CapeFormer's cross-attention, where position is concatenated and not added).
+    """
+
+    def __init__(self, channels: int, heads: int = 8, dropout: float = 0.1, key_channels: Optional[int] = None):
+        super().__init__()
+        width = key_channels or channels
+        self.attention = nn.MultiheadAttention(width, heads, dropout, kdim=width, vdim=channels, batch_first=True)
+        self.reduce = nn.Linear(width, channels) if width != channels else nn.Identity()
+        self.norm = nn.LayerNorm(channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor, query: Tensor, key: Tensor, value: Tensor,
+                masked: Optional[Tensor] = None) -> Tensor:
+        """tokens (B, N, C) get the residual; query (B, N, D), key (B, M, D), value (B, M, C); masked (B, M) bool."""
+        update = self.attention(query, key, value, key_padding_mask=masked, need_weights=False)[0]
+        return self.norm(tokens + self.dropout(self.reduce(update)))

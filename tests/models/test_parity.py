@@ -1,0 +1,64 @@
+"""The released models' recorded answers: points of every layer, similarity maps and loss terms."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from capekit.apis import init_estimator
+from capekit.interop import convert
+from capekit.models.layers import gaussian_heatmaps
+from capekit.structures import Episode
+
+ALIAS = dict(capeformer=[('encoder_sample.', 'encoder_query.')])
+CONFIG = dict(capeformer='configs/_base_/models/capeformer_r50.py')
+
+
+def _case(shared, name):
+    path = shared / 'reference/parity'
+    spec = importlib.util.spec_from_file_location('parity_weights', path / 'weights.py')
+    weights = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(weights)
+    case = np.load(path / f'{name}.npz')
+    alias = ALIAS.get(name.split('_')[0], ())
+    state = weights.state_dict(json.loads(str(case['keys'])), int(case['seed']), alias)
+    state.update({key[3:]: case[key] for key in case.files if key.startswith('bn/')})
+    return case, {key: torch.from_numpy(np.array(value)) for key, value in state.items()}
+
+
+def _episode(case) -> Episode:
+    images = torch.from_numpy(case['images']).permute(0, 1, 4, 2, 3)
+    points, visible = torch.from_numpy(case['points']) / 256, torch.from_numpy(case['visible'])
+    return Episode(support_images=images[:, :-1], support_points=points[:, :-1], support_visible=visible[:, :-1],
+                   query_images=images[:, -1], query_points=points[:, -1], query_visible=visible[:, -1],
+                   num_keypoints=torch.from_numpy(case['counts']), links=[torch.zeros(0, 2, dtype=torch.long)] * 2,
+                   meta=[{}, {}])
+
+
+@pytest.mark.parametrize('name', ['capeformer_1shot', 'capeformer_5shot'])
+def test_capeformer(shared, repo, name):
+    case, state = _case(shared, name)
+    estimator = init_estimator(repo / CONFIG['capeformer'])
+    estimator.load_state_dict(convert('capeformer', state))
+    episode = _episode(case)
+    prediction = estimator(episode, mode='predict')
+    np.testing.assert_array_equal(prediction.extras['mask'], case['out/mask'])
+    assert prediction.layers.shape == case['out/layers'].shape
+    np.testing.assert_allclose(prediction.layers, case['out/layers'], rtol=0, atol=5e-5)
+    np.testing.assert_array_equal(prediction.points, prediction.layers[-1])
+    np.testing.assert_allclose(prediction.extras['proposals'], case['out/proposals'], rtol=0, atol=1e-4)
+    similarity = case['out/similarity']
+    np.testing.assert_allclose(prediction.extras['similarity'], similarity, rtol=0, atol=1e-3 * np.ptp(similarity))
+
+    losses = estimator(episode, mode='loss')
+    recorded = {key[len('out/loss/'):]: float(case[key]) for key in case.files if key.startswith('out/loss/')}
+    assert {key: float(value.detach()) for key, value in losses.items()} == pytest.approx(recorded, rel=1e-4)
+
+
+@pytest.mark.parametrize('name', ['capeformer_1shot', 'capeformer_5shot', 'pomnet_1shot', 'pomnet_5shot'])
+def test_target_weight(shared, name):
+    case = np.load(shared / f'reference/parity/{name}.npz')
+    points, visible = torch.from_numpy(case['points']) / 256, torch.from_numpy(case['visible'])
+    np.testing.assert_array_equal(gaussian_heatmaps(points, visible)[1], case['out/target_weight'])
