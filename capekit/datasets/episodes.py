@@ -1,0 +1,170 @@
+"""Which instances meet: samplers that yield episodes, and the released test rows exactly.
+
+An episode is a tuple of instance numbers of one category, supports first, query last. What a sampler yields is a
+function of (seed, epoch, index) alone: never of workers, ranks or the clock.
+"""
+
+import random
+from typing import Iterator, NamedTuple, Optional, Tuple
+
+import numpy as np
+from mmengine.dist import get_dist_info, sync_random_seed
+from mmengine.logging import print_log
+from torch.utils.data import Sampler
+
+from capekit.errors import CapekitError
+from capekit.registry import DATA_SAMPLERS, FUNCTIONS
+from capekit.structures import Episode
+
+RELEASED_SEED = 1
+
+
+class EpisodeKey(NamedTuple):
+    """What a sampler yields and a dataset turns into an `Episode`."""
+
+    instances: Tuple[int, ...]
+    """Instance numbers: the supports, then the query."""
+    seed: Optional[int] = None
+    """Of the augmentation; None = no augmentation."""
+
+
+@FUNCTIONS.register_module()
+def collate_episodes(episodes: list) -> Episode:
+    """`Episode.collate` under a name that a config can write as `collate_fn`."""
+    return Episode.collate(episodes)
+
+
+@DATA_SAMPLERS.register_module()
+class TrainEpisodes(Sampler):
+    """Every category gives the same number of training episodes; which ones is new in every epoch.
+
+    Args:
+        dataset: an `MP100Dataset`, or anything with its `categories` and `instances_of`.
+        shots: supports of an episode; all shots + 1 instances of an episode differ.
+        seed: of all draws; None (as mmengine passes with `diff_rank_seed`) agrees on a random one over all ranks.
+        episodes_per_category: None = as many as the largest category has instances, as released.
+
+    Raises:
+        CapekitError: a setting below 1, or categories with fewer than shots + 1 instances.
+    """
+
+    def __init__(self, dataset, shots: int, seed: Optional[int] = 0, episodes_per_category: Optional[int] = None):
+        _check_at_least_one('shots', shots)
+        if episodes_per_category is not None:
+            _check_at_least_one('episodes_per_category', episodes_per_category)
+        _check_enough_instances(dataset, shots, 1)
+        self.shots = shots
+        self.seed = sync_random_seed() if seed is None else seed
+        self.epoch = 0
+        self._members = [dataset.instances_of(id_) for id_ in dataset.categories]
+        self.episodes_per_category = episodes_per_category or max(len(members) for members in self._members)
+        self.rank, self.world_size = get_dist_info()
+
+    def set_epoch(self, epoch: int):
+        """Called by mmengine before every epoch."""
+        self.epoch = epoch
+
+    def epoch_episodes(self, epoch: int) -> list:
+        """All `EpisodeKey` of an epoch, over all ranks, in their order."""
+        rng = np.random.default_rng([self.seed, epoch])
+        rows = [rng.choice(members, self.shots + 1, replace=False).tolist()
+                for members in self._members for _ in range(self.episodes_per_category)]
+        seeds = rng.integers(2 ** 62, size=len(rows)).tolist()
+        return [EpisodeKey(tuple(rows[i]), seeds[i]) for i in rng.permutation(len(rows))]
+
+    def __iter__(self) -> Iterator[EpisodeKey]:
+        episodes = self.epoch_episodes(self.epoch)
+        # Ranks take turns; wrapped around so that all of them have equally many.
+        for turn in range(len(self)):
+            yield episodes[(turn * self.world_size + self.rank) % len(episodes)]
+
+    def __len__(self) -> int:
+        return -(-self.episodes_per_category * len(self._members) // self.world_size)
+
+
+@DATA_SAMPLERS.register_module()
+class TestEpisodes(Sampler):
+    """The released test protocol's rows, one key a query, in row order; all rows on every rank.
+
+    mmengine's runner passes its own seed where a config names none: write `seed=1` in the config for the rows that
+    published numbers are measured on. Any other seed is announced in the log.
+
+    Args:
+        dataset, shots, queries, episodes, seed: as in `released_test_episodes`; a seed of None is the released one.
+    """
+
+    __test__ = False  # The name begins as pytest's test classes do.
+
+    def __init__(self, dataset, shots: int, queries: int = 15, episodes: int = 200, seed: Optional[int] = 1):
+        self.shots, self.queries, self.episodes = shots, queries, episodes
+        self.seed = RELEASED_SEED if seed is None else seed
+        if self.seed != RELEASED_SEED:
+            print_log(f'test episodes are drawn with seed {self.seed}; published numbers use seed {RELEASED_SEED}: '
+                      'write seed=1 in the sampler for those', 'current')
+        self.rows = released_test_episodes(dataset, shots, queries, episodes, self.seed)
+        """(N, shots + 1) int64 instance numbers."""
+
+    def set_epoch(self, epoch: int):
+        """Test episodes are the same in every epoch."""
+
+    def __iter__(self) -> Iterator[EpisodeKey]:
+        return (EpisodeKey(tuple(row)) for row in self.rows.tolist())
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def released_test_episodes(dataset, shots: int, queries: int = 15, episodes: int = 200, seed: int = 1) -> np.ndarray:
+    """Rows [supports..., query] exactly as the released CAPE code draws them.
+
+    For each category in file order, `episodes` times `random.sample` of shots + queries instances; the first are the
+    supports and each other one is the query of one row.
+
+    Args:
+        dataset: an `MP100Dataset`, or anything with its `categories` and `instances_of`.
+        shots: supports of an episode.
+        queries: queries that share an episode's supports.
+        episodes: episodes of a category: 200 in tests, 100 in validation.
+        seed: of Python's `random`; 1 in the release.
+
+    Returns:
+        (categories * episodes * queries, shots + 1) int64.
+
+    Raises:
+        CapekitError: a setting below 1, or categories with fewer than shots + queries instances.
+    """
+    for name, value in (('shots', shots), ('queries', queries), ('episodes', episodes)):
+        _check_at_least_one(name, value)
+    _check_enough_instances(dataset, shots, queries)
+    stream = random.Random(seed)
+    rows = []
+    for category_id in dataset.categories:
+        members = dataset.instances_of(category_id).tolist()
+        for _ in range(episodes):
+            drawn = stream.sample(members, shots + queries)
+            rows += [drawn[:shots] + [query] for query in drawn[shots:]]
+    return np.array(rows, dtype=np.int64).reshape(-1, shots + 1)
+
+
+def too_small_categories(dataset, needed: int) -> list:
+    """(Category, number of instances) of every category with fewer than `needed` instances."""
+    counts = [(category, len(dataset.instances_of(id_))) for id_, category in dataset.categories.items()]
+    return [(category, count) for category, count in counts if count < needed]
+
+
+def _check_enough_instances(dataset, shots: int, queries: int):
+    needed = shots + queries
+    small = too_small_categories(dataset, needed)
+    if not small:
+        return
+    named = ', '.join(f"'{category.name}' (id {category.id}) has {count}" for category, count in small[:5])
+    more = f' and {len(small) - 5} more' if len(small) > 5 else ''
+    what = f'{shots} shot(s) + {queries} ' + ('query' if queries == 1 else 'queries')
+    raise CapekitError(f'{len(small)} of {len(dataset.categories)} categories have too few instances: an episode of '
+                       f'{what} needs {needed}; {named}{more}; ask for fewer queries or shots, or leave them out by '
+                       '`categories`')
+
+
+def _check_at_least_one(name: str, value: int):
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise CapekitError(f'{name}={value!r} must be a whole number, 1 or more')

@@ -1,0 +1,436 @@
+"""MP-100 and every data set in its format: COCO keypoint files of many categories -> instances, crops and episodes.
+
+The rules (which annotations count, in which order, how a box is clipped) are those of the released CAPE code, because
+the rows of the test protocol and with them every published number hang on them.
+"""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch.utils.data import Dataset
+
+from capekit.datasets import crops
+from capekit.datasets.episodes import EpisodeKey
+from capekit.datasets.splits import resolve_categories, supercategory_of
+from capekit.errors import CapekitError
+from capekit.registry import DATASETS
+from capekit.structures import Episode
+
+
+@dataclass(frozen=True, eq=False)
+class Category:
+    """One category of the annotation files."""
+
+    id: int
+    name: str
+    """Not unique in MP-100: key on `id`."""
+    supercategory: str
+    """One of MP-100's eight groups where known (see `splits.supercategory_of`), else the file's own."""
+    num_keypoints: int
+    keypoint_names: Tuple[str, ...]
+    """Empty where the file names none."""
+    links: np.ndarray
+    """(E, 2) int64 zero-based keypoint pairs; may be empty, may repeat a pair."""
+
+
+@dataclass
+class Crop:
+    """One instance as a model sees it."""
+
+    image: np.ndarray
+    """(H, W, 3) uint8 RGB."""
+    points: np.ndarray
+    """(K, 2) float32 crop pixels / crop size. Invisible ones keep their image pixels, as released: meaningless."""
+    visible: np.ndarray
+    """(K,) bool."""
+    crop_to_image: np.ndarray
+    """(2, 3) float64: crop pixels to image pixels."""
+
+
+@DATASETS.register_module()
+class MP100Dataset(Dataset):
+    """Instances of one or more annotation files; indexed with an `EpisodeKey` it gives an `Episode` of batch one.
+
+    Args:
+        ann_file: annotation file, or several that are joined: images in file order, and an annotation that occurs in
+            two of the files (same id, same category) counts once.
+        images: folder that the files' `file_name` are relative to; None = everything but pictures can be read.
+        data_root: joined in front of `ann_file` and `images` where they are relative.
+        categories: None for all, a list of category ids, or a split name such as 'split1/train' or
+            'cross/vehicle/test' (see `splits`). The order of the files is kept.
+        image_size: side of the crops in pixels.
+        augment: settings of `crops.Augmentation` for crops that are drawn with a random generator, None = none.
+        missing_images: 'error', or 'skip' to leave out, and log, the instances whose image file is missing.
+
+    Attributes:
+        categories: dict id -> `Category`, in file order.
+        keypoints: (N, Kmax, 3) float64 x, y in image pixels and v as in the file; zero from a category's K on.
+        bboxes: (N, 4) float64 clipped x, y, w, h.
+        category_ids: (N,) int64.
+        source: JSON-able dict of what makes this data set again: `ann_files`, their `sha256`, `categories`.
+
+    Raises:
+        CapekitError: a file that is missing or broken, an unknown setting, missing images; one line that names it.
+    """
+
+    def __init__(self, ann_file: Union[str, os.PathLike, Sequence], images: Union[str, os.PathLike, None] = None,
+                 data_root: Union[str, os.PathLike] = '', categories=None, image_size: int = 256,
+                 augment: Optional[dict] = None, missing_images: str = 'error'):
+        if missing_images not in ('error', 'skip'):
+            raise CapekitError(f"missing_images={missing_images!r} is unknown; valid: 'error', 'skip'")
+        if isinstance(ann_file, (str, os.PathLike)):
+            ann_file = [ann_file]
+        self.ann_files = [os.path.join(data_root, path) for path in ann_file]
+        if not self.ann_files:
+            raise CapekitError('ann_file is an empty list; name at least one annotation file')
+        self.images = None if images is None else os.path.join(data_root, images)
+        self.image_size = image_size
+        self.augment = _augmentation(augment)
+
+        files, digests = zip(*(read_annotation_file(path) for path in self.ann_files))
+        self.source = dict(ann_files=self.ann_files, sha256=list(digests),
+                           categories=categories if categories is None or isinstance(categories, str)
+                           else list(categories))
+        records = _select_categories(join_categories(self.ann_files, files), categories, self.ann_files)
+        found = [instance for instance in join_instances(self.ann_files, files) if instance.category_id in records]
+        if self.images is not None:
+            found = _check_images(found, records, self.images, missing_images)
+        if not found:
+            raise CapekitError(f"{', '.join(self.ann_files)}: no usable instance (crowds, empty boxes and annotations "
+                               'without a labelled keypoint do not count)')
+        self.categories = _build_categories(records, found, self.ann_files)
+        self._fill(found)
+
+    def _fill(self, found: list):
+        """Keep the instances as arrays: pages of workers stay shared, and metrics can work on all rows at once."""
+        counts = np.array([self.categories[instance.category_id].num_keypoints for instance in found])
+        self.keypoints = np.zeros((len(found), counts.max(), 3))
+        for i, instance in enumerate(found):
+            self.keypoints[i, :counts[i]] = np.reshape(instance.keypoints, (-1, 3))
+        if not np.isfinite(self.keypoints).all():
+            broken = found[int(np.argmin(np.isfinite(self.keypoints).all((1, 2))))]
+            raise CapekitError(f'{broken.ann_file}: annotation {broken.annotation_id} has a keypoint that is no number')
+        self.bboxes = np.array([instance.bbox for instance in found])
+        self.category_ids = np.array([instance.category_id for instance in found], dtype=np.int64)
+        self._image_files = [instance.image_file for instance in found]
+        self._image_ids = [instance.image_id for instance in found]
+        self._annotation_ids = [instance.annotation_id for instance in found]
+
+    def __len__(self) -> int:
+        """Number of instances."""
+        return len(self.bboxes)
+
+    def instances_of(self, category_id: int) -> np.ndarray:
+        """Ascending int64 instance numbers of a category."""
+        if category_id not in self.categories:
+            raise CapekitError(f'no category with id {category_id!r} here; valid: {list(self.categories)}')
+        return np.flatnonzero(self.category_ids == category_id)
+
+    def instance(self, i: int) -> dict:
+        """What the annotation file says about instance `i`.
+
+        Returns:
+            dict: `keypoints` (K, 3) float64 x, y in image pixels and v, `bbox` (4,) float64 clipped x, y, w, h,
+            `category_id`, `image_file` (relative to the image folder), `image_id`, `annotation_id`.
+        """
+        category_id = int(self.category_ids[i])
+        return dict(keypoints=self.keypoints[i, :self.categories[category_id].num_keypoints].copy(),
+                    bbox=self.bboxes[i].copy(), category_id=category_id, image_file=self._image_files[i],
+                    image_id=self._image_ids[i], annotation_id=self._annotation_ids[i])
+
+    def crop(self, i: int, rng: Optional[np.random.Generator] = None) -> Crop:
+        """The square around instance `i`, warped to `image_size`; augmented with draws from `rng` where given.
+
+        Raises:
+            CapekitError: no image folder was given, or the file is missing, truncated or no picture.
+        """
+        if self.images is None:
+            raise CapekitError(f'no image folder was given for {self.ann_files[0]}: pass `images` to read pictures')
+        instance = self.instance(i)
+        try:
+            image = crops.read_image(os.path.join(self.images, instance['image_file']))
+        except CapekitError as error:
+            category = self.categories[instance['category_id']]
+            raise CapekitError(f"{error}; annotation {instance['annotation_id']} of category '{category.name}' "
+                               f'(id {category.id})') from None
+        center, side = crops.box_to_square(instance['bbox'])
+        angle = 0.0
+        if rng is not None and self.augment is not None:
+            factor, angle = self.augment.draw(rng)
+            side *= factor
+        matrix = crops.crop_matrix(center, side, angle, self.image_size)
+        visible = instance['keypoints'][:, 2] > 0
+        points = instance['keypoints'][:, :2]
+        points[visible] = crops.transform_points(points[visible], matrix)
+        return Crop(image=crops.warp(image, matrix, self.image_size),
+                    points=(points / self.image_size).astype(np.float32), visible=visible,
+                    crop_to_image=crops.invert(matrix))
+
+    def __getitem__(self, key: EpisodeKey) -> Episode:
+        """The episode of `key.instances` (supports..., query), augmented where `key.seed` is not None.
+
+        Each picture has its own random generator, seeded with (key.seed, its place in the episode).
+        """
+        if not isinstance(key, tuple) or len(key) != 2 or len(key[0]) < 2:
+            raise CapekitError(f'{type(self).__name__} is indexed with EpisodeKey((support, ..., query), seed), not '
+                               f'{key!r}; use one of the samplers TrainEpisodes and TestEpisodes')
+        numbers, seed = key
+        instances = [self.instance(i) for i in numbers]
+        ids = {instance['category_id'] for instance in instances}
+        if len(ids) > 1:
+            raise CapekitError(f'instances {tuple(numbers)} are of different categories: {sorted(ids)}')
+        category = self.categories[ids.pop()]
+        drawn = [self.crop(i, None if seed is None else np.random.default_rng([seed, place]))
+                 for place, i in enumerate(numbers)]
+        pictures = torch.from_numpy(np.stack([crop.image for crop in drawn])).permute(0, 3, 1, 2).contiguous()
+        points = torch.from_numpy(np.stack([crop.points for crop in drawn]))
+        visible = torch.from_numpy(np.stack([crop.visible for crop in drawn]))
+        meta = dict(category_id=category.id, category=category.name, instances=tuple(int(i) for i in numbers),
+                    image_files=[instance['image_file'] for instance in instances],
+                    crop_to_image=np.stack([crop.crop_to_image for crop in drawn]),
+                    bbox=np.stack([instance['bbox'] for instance in instances]))
+        return Episode(support_images=pictures[None, :-1], support_points=points[None, :-1],
+                       support_visible=visible[None, :-1], query_images=pictures[-1:], query_points=points[-1:],
+                       query_visible=visible[-1:], num_keypoints=torch.tensor([category.num_keypoints]),
+                       links=[torch.from_numpy(category.links.copy())], meta=[meta])
+
+
+@dataclass
+class RawInstance:
+    """An annotation that counts, with its clipped box, before its category's keypoint count is known."""
+
+    category_id: int
+    keypoints: list
+    bbox: np.ndarray
+    image_file: str
+    image_id: int
+    annotation_id: int
+    ann_file: str
+
+
+def read_annotation_file(path: str) -> Tuple[dict, str]:
+    """The parsed COCO keypoint file and the sha256 of its bytes.
+
+    Raises:
+        CapekitError: the file is missing, is no JSON, or is no COCO keypoint file.
+    """
+    try:
+        with open(path, 'rb') as file:
+            data = file.read()
+    except OSError as error:
+        raise CapekitError(f'{path}: cannot read the annotation file ({error.strerror})') from None
+    try:
+        content = json.loads(data)
+    except json.JSONDecodeError as error:
+        raise CapekitError(f'{path}: invalid JSON at line {error.lineno}, column {error.colno}: {error.msg}') from None
+    except UnicodeDecodeError:
+        raise CapekitError(f'{path}: invalid JSON: the file is no UTF-8 text') from None
+    for key, needed in (('images', ('id', 'file_name', 'width', 'height')), ('categories', ('id', 'name')),
+                        ('annotations', ('id', 'image_id', 'category_id'))):
+        if not isinstance(content, dict) or not isinstance(content.get(key), list):
+            raise CapekitError(f"{path}: not a COCO keypoint file: the list '{key}' is missing")
+        for place, record in enumerate(content[key]):
+            missing = [name for name in needed if not isinstance(record, dict) or name not in record]
+            if missing:
+                raise CapekitError(f"{path}: {key}[{place}] has no '{missing[0]}'")
+    return content, hashlib.sha256(data).hexdigest()
+
+
+def clip_box(box: Sequence[float], width: int, height: int) -> Optional[np.ndarray]:
+    """(4,) float64 x, y, w, h inside a picture of that size, or None where nothing is left.
+
+    The release takes one pixel off each side even of a box that lies wholly inside.
+    """
+    x, y, w, h = box
+    x1, y1 = max(0, x), max(0, y)
+    x2, y2 = min(width - 1, x1 + max(0, w - 1)), min(height - 1, y1 + max(0, h - 1))
+    return np.array([x1, y1, x2 - x1, y2 - y1], dtype=np.float64) if x2 > x1 and y2 > y1 else None
+
+
+def skip_reason(annotation: dict, image: dict) -> Optional[str]:
+    """Why the protocol leaves an annotation out, or None where it counts."""
+    if annotation.get('iscrowd'):
+        return 'crowd'
+    if not annotation.get('bbox'):
+        return 'no box'
+    if annotation.get('area') is not None and annotation['area'] <= 0:
+        return 'no area'
+    if clip_box(annotation['bbox'], image['width'], image['height']) is None:
+        return 'box empty inside the image'
+    if not annotation.get('keypoints'):
+        return 'no keypoints'
+    if not any(annotation['keypoints']) or annotation.get('num_keypoints') == 0:
+        return 'no labelled keypoint'
+    return None
+
+
+def join_categories(paths: Sequence[str], files: Sequence[dict]) -> Dict[int, dict]:
+    """The files' category records by id, in the order in which ids first appear.
+
+    Raises:
+        CapekitError: one id means two categories.
+    """
+    records = {}
+    for path, content in zip(paths, files):
+        for record in content['categories']:
+            known = records.setdefault(record['id'], record)
+            if known['name'] != record['name']:
+                raise CapekitError(f"{path}: category id {record['id']} is '{record['name']}' here and "
+                                   f"'{known['name']}' in an earlier file; such files cannot be joined")
+    return records
+
+
+def join_instances(paths: Sequence[str], files: Sequence[dict]) -> List[RawInstance]:
+    """Every annotation that counts: images in the order of the files' lists, an image's annotations in file order.
+
+    Raises:
+        CapekitError: a category id that no file describes, or a box that is not four numbers.
+    """
+    found, seen = [], set()
+    for path, content in zip(paths, files):
+        described = {record['id'] for record in content['categories']}
+        images = {image['id']: image for image in content['images']}
+        per_image = {image_id: [] for image_id in images}
+        orphans = 0
+        for annotation in content['annotations']:
+            if annotation['category_id'] not in described:
+                raise CapekitError(f"{path}: annotation {annotation['id']} is of category {annotation['category_id']!r}, "
+                                   "which is not in the file's 'categories'")
+            if annotation.get('bbox') and not _four_numbers(annotation['bbox']):
+                raise CapekitError(f"{path}: annotation {annotation['id']} has bbox {annotation['bbox']!r}; expected "
+                                   '[x, y, width, height]')
+            if annotation['image_id'] in per_image:
+                per_image[annotation['image_id']].append(annotation)
+            else:
+                orphans += 1
+        if orphans:
+            print_log(f"{path}: {orphans} annotations name an image that is not in the file's 'images'; left out",
+                      'current')
+        here = set()
+        for image_id, annotations in per_image.items():
+            image = images[image_id]
+            for annotation in annotations:
+                key = (annotation['category_id'], annotation['id'])
+                if key in seen or skip_reason(annotation, image):
+                    continue
+                here.add(key)
+                found.append(RawInstance(
+                    category_id=annotation['category_id'], keypoints=annotation['keypoints'],
+                    bbox=clip_box(annotation['bbox'], image['width'], image['height']),
+                    image_file=image['file_name'], image_id=image_id, annotation_id=annotation['id'], ann_file=path))
+        seen |= here
+    return found
+
+
+def _four_numbers(box) -> bool:
+    return isinstance(box, list) and len(box) == 4 and all(isinstance(v, (int, float)) and v == v for v in box)
+
+
+def _select_categories(records: Dict[int, dict], spec, paths: Sequence[str]) -> Dict[int, dict]:
+    """The category records that the `categories` setting keeps, in file order."""
+    if spec is None:
+        return records
+    wanted = resolve_categories(spec)
+    absent = [id_ for id_ in wanted if id_ not in records]
+    if absent and (not isinstance(spec, str) or len(absent) == len(wanted)):
+        raise CapekitError(f'categories={spec!r}: no category with id {absent[0]} in {", ".join(paths)}; valid: '
+                           f'{list(records)}')
+    if absent:
+        # A split name is a filter over whatever files there are, but a part of a split is worth saying.
+        print_log(f'{len(absent)} of the {len(wanted)} categories of {spec} are not in the annotation files: '
+                  f'ids {absent}', 'current')
+    return {id_: record for id_, record in records.items() if id_ in set(wanted)}
+
+
+def keypoint_count(record: dict, keypoints: Sequence) -> int:
+    """Keypoints of a category: as many as it names; where it names none, as many as an annotation of it holds."""
+    return len(record.get('keypoints') or ()) or len(keypoints) // 3
+
+
+def link_fault(links, count: int) -> Optional[str]:
+    """What is wrong with a category's `skeleton` for `count` keypoints, or None."""
+    if not all(isinstance(link, (list, tuple)) and len(link) == 2 and all(isinstance(end, int) for end in link)
+               for link in links):
+        return 'links must be pairs of keypoint numbers'
+    ends = [end for link in links for end in link]
+    if not ends or min(ends) >= 0 and max(ends) < count:
+        return None
+    if min(ends) >= 1 and max(ends) == count:
+        return f'links look one-based (1 to {count}); expected 0 to {count - 1}'
+    return f'links go from {min(ends)} to {max(ends)}; expected 0 to {count - 1}'
+
+
+def _build_categories(records: Dict[int, dict], found: List[RawInstance], paths: Sequence[str]) -> Dict[int, Category]:
+    counts = {}
+    for instance in found:
+        record = records[instance.category_id]
+        count = counts.setdefault(instance.category_id, keypoint_count(record, instance.keypoints))
+        if len(instance.keypoints) != 3 * count:
+            raise CapekitError(f"{instance.ann_file}: annotation {instance.annotation_id} of category "
+                               f"'{record['name']}' (id {record['id']}) has {len(instance.keypoints)} keypoint values; "
+                               f'expected 3 * {count} = {3 * count}')
+    categories = {}
+    for id_, record in records.items():
+        names = tuple(record.get('keypoints') or ())
+        links = record.get('skeleton') or []
+        count = counts.get(id_, len(names))
+        fault = link_fault(links, count) if id_ in counts or names else None
+        if fault:
+            raise CapekitError(f"{', '.join(paths)}: category '{record['name']}' (id {id_}): {fault}; run "
+                               'tools/dataset/audit.py to see every category')
+        categories[id_] = Category(
+            id=id_, name=record['name'],
+            supercategory=supercategory_of(id_, record['name'], record.get('supercategory') or ''),
+            num_keypoints=count, keypoint_names=names, links=np.array(links, dtype=np.int64).reshape(-1, 2))
+    return categories
+
+
+def missing_image_files(instances: Sequence[RawInstance], folder: str) -> set:
+    """The image files of the instances that are not below `folder`."""
+    return {file for file in {instance.image_file for instance in instances}
+            if not os.path.isfile(os.path.join(folder, file))}
+
+
+def describe_missing(instances: Sequence[RawInstance], missing: set, names: Dict[int, str], folder: str) -> str:
+    """One line on missing image files: how many, where, of which category most, and the first of them."""
+    per_category = Counter(instance.category_id for instance in instances if instance.image_file in missing)
+    worst, count = per_category.most_common(1)[0]
+    first = sorted(missing)[:3]
+    files = len({instance.image_file for instance in instances})
+    line = (f"{len(missing)} of {files} image files are missing under {folder}, in {len(per_category)} categories, most "
+            f"in '{names[worst]}' (id {worst}: {count} instances); first: {', '.join(first)}")
+    for other in (os.path.join(folder, 'images'), os.path.dirname(os.path.normpath(folder))):
+        if os.path.isfile(os.path.join(other, first[0])):
+            return f"{line}; they are under {other}: set `images` to that"
+    return line
+
+
+def _check_images(found: List[RawInstance], records: Dict[int, dict], folder: str, policy: str) -> List[RawInstance]:
+    """The instances whose picture is there; the others are an error, or logged where `policy` is 'skip'."""
+    missing = missing_image_files(found, folder)
+    if not missing:
+        return found
+    line = describe_missing(found, missing, {id_: record['name'] for id_, record in records.items()}, folder)
+    if policy == 'error':
+        raise CapekitError(f"{line}; tools/dataset/audit.py lists every category; missing_images='skip' leaves them out")
+    lost = Counter(instance.category_id for instance in found if instance.image_file in missing)
+    named = ', '.join(f"'{records[id_]['name']}' (id {id_}) {count}" for id_, count in lost.items())
+    print_log(f'{line}; instances left out: {named}', 'current')
+    return [instance for instance in found if instance.image_file not in missing]
+
+
+def _augmentation(settings: Optional[dict]) -> Optional[crops.Augmentation]:
+    if settings is None:
+        return None
+    valid = list(crops.Augmentation.__dataclass_fields__)
+    unknown = [name for name in settings if name not in valid]
+    if unknown:
+        raise CapekitError(f'augment has no setting {unknown[0]!r}; valid: {", ".join(valid)}')
+    return crops.Augmentation(**settings)
