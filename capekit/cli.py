@@ -2,7 +2,8 @@
 
 import os
 import sys
-from typing import Callable, NoReturn, Optional
+from collections.abc import Callable
+from typing import NoReturn
 
 from capekit.errors import CapekitError
 
@@ -11,7 +12,7 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 
-def run(main: Callable[[], Optional[int]]) -> NoReturn:
+def run(main: Callable[[], int | None]) -> NoReturn:
     """Call `main()` and leave the process with its exit status (None is 0).
 
     A `CapekitError` is printed as `error: <line>` on stderr and exits with 2, as argparse does for bad usage;

@@ -7,7 +7,6 @@ What the released CAPE implementations compute, equal to the byte: the box grown
 import io
 import math
 from dataclasses import dataclass
-from typing import Tuple
 
 import cv2
 import numpy as np
@@ -30,7 +29,7 @@ class Augmentation:
     rotation_prob: float = 0.6
     """... and applied with this probability."""
 
-    def draw(self, rng: np.random.Generator) -> Tuple[float, float]:
+    def draw(self, rng: np.random.Generator) -> tuple[float, float]:
         """Factor of the side and angle in degrees. Always takes three numbers from `rng`."""
         factor = np.clip(1 + self.scale * rng.standard_normal(), 1 - self.scale, 1 + self.scale)
         angle = np.clip(self.rotation * rng.standard_normal(), -2 * self.rotation, 2 * self.rotation)
@@ -69,7 +68,7 @@ def _check_complete(path: str, data: np.ndarray):
         raise CapekitError(f'{path}: damaged or truncated image file ({str(error).splitlines()[0][:80]})') from None
 
 
-def box_to_square(box: np.ndarray) -> Tuple[np.ndarray, float]:
+def box_to_square(box: np.ndarray) -> tuple[np.ndarray, float]:
     """Centre (2,) float32 and side in pixels of the square that a crop of the (x, y, w, h) box shows."""
     x, y, w, h = (float(value) for value in box)
     center = np.array([x + w * 0.5, y + h * 0.5], dtype=np.float32)

@@ -5,7 +5,8 @@ function of (seed, epoch, index) alone: never of workers, ranks or the clock.
 """
 
 import random
-from typing import Iterator, NamedTuple, Optional, Tuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
@@ -22,9 +23,9 @@ RELEASED_SEED = 1
 class EpisodeKey(NamedTuple):
     """What a sampler yields and a dataset turns into an `Episode`."""
 
-    instances: Tuple[int, ...]
+    instances: tuple[int, ...]
     """Instance numbers: the supports, then the query."""
-    seed: Optional[int] = None
+    seed: int | None = None
     """Of the augmentation; None = no augmentation."""
 
 
@@ -48,7 +49,7 @@ class TrainEpisodes(Sampler):
         CapekitError: a setting below 1, or categories with fewer than shots + 1 instances.
     """
 
-    def __init__(self, dataset, shots: int, seed: Optional[int] = 0, episodes_per_category: Optional[int] = None):
+    def __init__(self, dataset, shots: int, seed: int | None = 0, episodes_per_category: int | None = None):
         _check_at_least_one('shots', shots)
         if episodes_per_category is not None:
             _check_at_least_one('episodes_per_category', episodes_per_category)
@@ -95,7 +96,7 @@ class TestEpisodes(Sampler):
 
     __test__ = False  # The name begins as pytest's test classes do.
 
-    def __init__(self, dataset, shots: int, queries: int = 15, episodes: int = 200, seed: Optional[int] = 1):
+    def __init__(self, dataset, shots: int, queries: int = 15, episodes: int = 200, seed: int | None = 1):
         self.shots, self.queries, self.episodes = shots, queries, episodes
         self.seed = RELEASED_SEED if seed is None else seed
         if self.seed != RELEASED_SEED:

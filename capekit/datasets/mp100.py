@@ -8,8 +8,8 @@ import hashlib
 import json
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ class Category:
     supercategory: str
     """One of MP-100's eight groups where known (see `splits.supercategory_of`), else the file's own."""
     num_keypoints: int
-    keypoint_names: Tuple[str, ...]
+    keypoint_names: tuple[str, ...]
     """Empty where the file names none."""
     links: np.ndarray
     """(E, 2) int64 zero-based keypoint pairs; may be empty, may repeat a pair."""
@@ -80,9 +80,9 @@ class MP100Dataset(Dataset):
         CapekitError: a file that is missing or broken, an unknown setting, missing images; one line that names it.
     """
 
-    def __init__(self, ann_file: Union[str, os.PathLike, Sequence], images: Union[str, os.PathLike, None] = None,
-                 data_root: Union[str, os.PathLike] = '', categories=None, image_size: int = 256,
-                 augment: Optional[dict] = None, missing_images: str = 'error'):
+    def __init__(self, ann_file: str | os.PathLike | Sequence, images: str | os.PathLike | None = None,
+                 data_root: str | os.PathLike = '', categories=None, image_size: int = 256,
+                 augment: dict | None = None, missing_images: str = 'error'):
         if missing_images not in ('error', 'skip'):
             raise CapekitError(f"missing_images={missing_images!r} is unknown; valid: 'error', 'skip'")
         if isinstance(ann_file, (str, os.PathLike)):
@@ -94,7 +94,7 @@ class MP100Dataset(Dataset):
         self.image_size = image_size
         self.augment = _augmentation(augment)
 
-        files, digests = zip(*(read_annotation_file(path) for path in self.ann_files))
+        files, digests = zip(*(read_annotation_file(path) for path in self.ann_files), strict=True)
         self.source = dict(ann_files=self.ann_files, sha256=list(digests),
                            categories=categories if categories is None or isinstance(categories, str)
                            else list(categories))
@@ -145,7 +145,7 @@ class MP100Dataset(Dataset):
                     bbox=self.bboxes[i].copy(), category_id=category_id, image_file=self._image_files[i],
                     image_id=self._image_ids[i], annotation_id=self._annotation_ids[i])
 
-    def crop(self, i: int, rng: Optional[np.random.Generator] = None) -> Crop:
+    def crop(self, i: int, rng: np.random.Generator | None = None) -> Crop:
         """The square around instance `i`, warped to `image_size`; augmented with draws from `rng` where given.
 
         Raises:
@@ -215,7 +215,7 @@ class RawInstance:
     ann_file: str
 
 
-def read_annotation_file(path: str) -> Tuple[dict, str]:
+def read_annotation_file(path: str) -> tuple[dict, str]:
     """The parsed COCO keypoint file and the sha256 of its bytes.
 
     Raises:
@@ -243,7 +243,7 @@ def read_annotation_file(path: str) -> Tuple[dict, str]:
     return content, hashlib.sha256(data).hexdigest()
 
 
-def clip_box(box: Sequence[float], width: int, height: int) -> Optional[np.ndarray]:
+def clip_box(box: Sequence[float], width: int, height: int) -> np.ndarray | None:
     """(4,) float64 x, y, w, h inside a picture of that size, or None where nothing is left.
 
     The release takes one pixel off each side even of a box that lies wholly inside.
@@ -254,7 +254,7 @@ def clip_box(box: Sequence[float], width: int, height: int) -> Optional[np.ndarr
     return np.array([x1, y1, x2 - x1, y2 - y1], dtype=np.float64) if x2 > x1 and y2 > y1 else None
 
 
-def skip_reason(annotation: dict, image: dict) -> Optional[str]:
+def skip_reason(annotation: dict, image: dict) -> str | None:
     """Why the protocol leaves an annotation out, or None where it counts."""
     if annotation.get('iscrowd'):
         return 'crowd'
@@ -271,14 +271,14 @@ def skip_reason(annotation: dict, image: dict) -> Optional[str]:
     return None
 
 
-def join_categories(paths: Sequence[str], files: Sequence[dict]) -> Dict[int, dict]:
+def join_categories(paths: Sequence[str], files: Sequence[dict]) -> dict[int, dict]:
     """The files' category records by id, in the order in which ids first appear.
 
     Raises:
         CapekitError: one id means two categories.
     """
     records = {}
-    for path, content in zip(paths, files):
+    for path, content in zip(paths, files, strict=True):
         for record in content['categories']:
             known = records.setdefault(record['id'], record)
             if known['name'] != record['name']:
@@ -287,22 +287,22 @@ def join_categories(paths: Sequence[str], files: Sequence[dict]) -> Dict[int, di
     return records
 
 
-def join_instances(paths: Sequence[str], files: Sequence[dict]) -> List[RawInstance]:
+def join_instances(paths: Sequence[str], files: Sequence[dict]) -> list[RawInstance]:
     """Every annotation that counts: images in the order of the files' lists, an image's annotations in file order.
 
     Raises:
         CapekitError: a category id that no file describes, or a box that is not four numbers.
     """
     found, seen = [], set()
-    for path, content in zip(paths, files):
+    for path, content in zip(paths, files, strict=True):
         described = {record['id'] for record in content['categories']}
         images = {image['id']: image for image in content['images']}
         per_image = {image_id: [] for image_id in images}
         orphans = 0
         for annotation in content['annotations']:
             if annotation['category_id'] not in described:
-                raise CapekitError(f"{path}: annotation {annotation['id']} is of category {annotation['category_id']!r}, "
-                                   "which is not in the file's 'categories'")
+                raise CapekitError(f"{path}: annotation {annotation['id']} is of category "
+                                   f"{annotation['category_id']!r}, which is not in the file's 'categories'")
             if annotation.get('bbox') and not _four_numbers(annotation['bbox']):
                 raise CapekitError(f"{path}: annotation {annotation['id']} has bbox {annotation['bbox']!r}; expected "
                                    '[x, y, width, height]')
@@ -333,7 +333,7 @@ def _four_numbers(box) -> bool:
     return isinstance(box, list) and len(box) == 4 and all(isinstance(v, (int, float)) and v == v for v in box)
 
 
-def _select_categories(records: Dict[int, dict], spec, paths: Sequence[str]) -> Dict[int, dict]:
+def _select_categories(records: dict[int, dict], spec, paths: Sequence[str]) -> dict[int, dict]:
     """The category records that the `categories` setting keeps, in file order."""
     if spec is None:
         return records
@@ -349,12 +349,16 @@ def _select_categories(records: Dict[int, dict], spec, paths: Sequence[str]) -> 
     return {id_: record for id_, record in records.items() if id_ in set(wanted)}
 
 
-def keypoint_count(record: dict, keypoints: Sequence) -> int:
-    """Keypoints of a category: as many as it names; where it names none, as many as an annotation of it holds."""
-    return len(record.get('keypoints') or ()) or len(keypoints) // 3
+def keypoint_counts(records: dict[int, dict], found: Sequence[RawInstance]) -> dict[int, int]:
+    """Keypoints of each category: as many as it names; where it names none, as many as most annotations of it hold."""
+    lengths = {id_: Counter() for id_ in records}
+    for instance in found:
+        lengths[instance.category_id][len(instance.keypoints) // 3] += 1
+    return {id_: len(record.get('keypoints') or ()) or (lengths[id_].most_common(1) or [(0, 0)])[0][0]
+            for id_, record in records.items()}
 
 
-def link_fault(links, count: int) -> Optional[str]:
+def link_fault(links, count: int) -> str | None:
     """What is wrong with a category's `skeleton` for `count` keypoints, or None."""
     if not all(isinstance(link, (list, tuple)) and len(link) == 2 and all(isinstance(end, int) for end in link)
                for link in links):
@@ -363,15 +367,15 @@ def link_fault(links, count: int) -> Optional[str]:
     if not ends or min(ends) >= 0 and max(ends) < count:
         return None
     if min(ends) >= 1 and max(ends) == count:
-        return f'links look one-based (1 to {count}); expected 0 to {count - 1}'
+        return (f'links look one-based (1 to {count}), expected 0 to {count - 1}: subtract 1 from each, or use the edition '
+                'of the files with zero-based skeletons')
     return f'links go from {min(ends)} to {max(ends)}; expected 0 to {count - 1}'
 
 
-def _build_categories(records: Dict[int, dict], found: List[RawInstance], paths: Sequence[str]) -> Dict[int, Category]:
-    counts = {}
+def _build_categories(records: dict[int, dict], found: list[RawInstance], paths: Sequence[str]) -> dict[int, Category]:
+    counts = keypoint_counts(records, found)
     for instance in found:
-        record = records[instance.category_id]
-        count = counts.setdefault(instance.category_id, keypoint_count(record, instance.keypoints))
+        record, count = records[instance.category_id], counts[instance.category_id]
         if len(instance.keypoints) != 3 * count:
             raise CapekitError(f"{instance.ann_file}: annotation {instance.annotation_id} of category "
                                f"'{record['name']}' (id {record['id']}) has {len(instance.keypoints)} keypoint values; "
@@ -380,8 +384,8 @@ def _build_categories(records: Dict[int, dict], found: List[RawInstance], paths:
     for id_, record in records.items():
         names = tuple(record.get('keypoints') or ())
         links = record.get('skeleton') or []
-        count = counts.get(id_, len(names))
-        fault = link_fault(links, count) if id_ in counts or names else None
+        count = counts[id_]
+        fault = link_fault(links, count) if count else None
         if fault:
             raise CapekitError(f"{', '.join(paths)}: category '{record['name']}' (id {id_}): {fault}; run "
                                'tools/dataset/audit.py to see every category')
@@ -398,35 +402,36 @@ def missing_image_files(instances: Sequence[RawInstance], folder: str) -> set:
             if not os.path.isfile(os.path.join(folder, file))}
 
 
-def describe_missing(instances: Sequence[RawInstance], missing: set, names: Dict[int, str], folder: str) -> str:
+def describe_missing(instances: Sequence[RawInstance], missing: set, names: dict[int, str], folder: str) -> str:
     """One line on missing image files: how many, where, of which category most, and the first of them."""
     per_category = Counter(instance.category_id for instance in instances if instance.image_file in missing)
     worst, count = per_category.most_common(1)[0]
     first = sorted(missing)[:3]
     files = len({instance.image_file for instance in instances})
-    line = (f"{len(missing)} of {files} image files are missing under {folder}, in {len(per_category)} categories, most "
-            f"in '{names[worst]}' (id {worst}: {count} instances); first: {', '.join(first)}")
+    line = (f"{len(missing)} of {files} image files are missing under {folder}, in {len(per_category)} categories, "
+            f"most in '{names[worst]}' (id {worst}: {count} instances); first: {', '.join(first)}")
     for other in (os.path.join(folder, 'images'), os.path.dirname(os.path.normpath(folder))):
         if os.path.isfile(os.path.join(other, first[0])):
             return f"{line}; they are under {other}: set `images` to that"
     return line
 
 
-def _check_images(found: List[RawInstance], records: Dict[int, dict], folder: str, policy: str) -> List[RawInstance]:
+def _check_images(found: list[RawInstance], records: dict[int, dict], folder: str, policy: str) -> list[RawInstance]:
     """The instances whose picture is there; the others are an error, or logged where `policy` is 'skip'."""
     missing = missing_image_files(found, folder)
     if not missing:
         return found
     line = describe_missing(found, missing, {id_: record['name'] for id_, record in records.items()}, folder)
     if policy == 'error':
-        raise CapekitError(f"{line}; tools/dataset/audit.py lists every category; missing_images='skip' leaves them out")
+        raise CapekitError(f"{line}; tools/dataset/audit.py lists every category; missing_images='skip' leaves them "
+                           'out')
     lost = Counter(instance.category_id for instance in found if instance.image_file in missing)
     named = ', '.join(f"'{records[id_]['name']}' (id {id_}) {count}" for id_, count in lost.items())
     print_log(f'{line}; instances left out: {named}', 'current')
     return [instance for instance in found if instance.image_file not in missing]
 
 
-def _augmentation(settings: Optional[dict]) -> Optional[crops.Augmentation]:
+def _augmentation(settings: dict | None) -> crops.Augmentation | None:
     if settings is None:
         return None
     valid = list(crops.Augmentation.__dataclass_fields__)

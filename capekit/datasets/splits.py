@@ -177,6 +177,6 @@ def resolve_categories(spec) -> list:
     except TypeError:
         ids = [spec]
     if not ids or not all(isinstance(id_, int) and not isinstance(id_, bool) for id_ in ids):
-        raise CapekitError(f'categories={spec!r} must be a list of category ids (whole numbers) or a split name such as '
-                           "'split1/train'")
+        raise CapekitError(f'categories={spec!r} must be a list of category ids (whole numbers) or a split name such '
+                           "as 'split1/train'")
     return ids
