@@ -4,7 +4,6 @@ Notation: B episodes, S shots, K keypoint slots, L decoder layers, H x W crop pi
 """
 
 from dataclasses import dataclass, field, fields
-from typing import Optional
 
 import torch
 from torch import Tensor
@@ -44,8 +43,8 @@ class Episode:
     links: list = field(default_factory=list)
     """B tensors (E, 2) int64: the category's skeleton, zero-based keypoint pairs."""
     meta: list = field(default_factory=list)
-    """B dicts: `category_id`, `category`, `instances` (supports, then query), `image_files`, `crop_to_image`
-    ((S + 1, 2, 3): crop pixels to image pixels), `bbox` ((S + 1, 4) clipped x, y, w, h): all a metric or picture needs."""
+    """B dicts, all a metric or picture needs: `category_id`, `category`, `instances` (supports, then query),
+    `image_files`, `crop_to_image` (S + 1, 2, 3: crop pixels to image pixels), `bbox` (S + 1, 4: clipped x, y, w, h)."""
 
     def __len__(self) -> int:
         return len(self.query_images)
@@ -92,7 +91,7 @@ class Prediction:
     """(B, K, 2) float32 x, y divided by the crop size, as in `Episode.query_points`."""
     scores: Tensor
     """(B, K) float32 confidence in [0, 1] of each point; comparable within one method only."""
-    layers: Optional[Tensor] = None
+    layers: Tensor | None = None
     """(L, B, K, 2) the points after each layer of an iterative head; the last one is `points`."""
     extras: dict = field(default_factory=dict)
     """What a loss or a picture may read, by name: similarity maps, heat maps, attention, proposals."""

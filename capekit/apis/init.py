@@ -1,7 +1,6 @@
 """From a config to an estimator that is ready to answer."""
 
 from pathlib import Path
-from typing import Optional, Union
 
 from mmengine.config import Config
 
@@ -10,8 +9,8 @@ from capekit.interop import load_weights
 from capekit.registry import MODELS
 
 
-def init_estimator(config: Union[str, Path, Config], checkpoint: Optional[str] = None, device: str = 'cpu',
-                   cfg_options: Optional[dict] = None):
+def init_estimator(config: str | Path | Config, checkpoint: str | None = None, device: str = 'cpu',
+                   cfg_options: dict | None = None):
     """Build the estimator of a config, in eval mode.
 
     ImageNet weights are never fetched here: without a checkpoint the network is random.

@@ -74,7 +74,8 @@ class MP100Dataset(Dataset):
         keypoints: (N, Kmax, 3) float64 x, y in image pixels and v as in the file; zero from a category's K on.
         bboxes: (N, 4) float64 clipped x, y, w, h.
         category_ids: (N,) int64.
-        source: JSON-able dict of what makes this data set again: `ann_files`, their `sha256`, `categories`.
+        source: JSON-able dict of what makes this data set again, instance numbers included: `ann_files`, their
+            `sha256`, `categories`, `images` (None unless missing pictures were skipped), `instances` (a hash).
 
     Raises:
         CapekitError: a file that is missing or broken, an unknown setting, missing images; one line that names it.
@@ -95,9 +96,6 @@ class MP100Dataset(Dataset):
         self.augment = _augmentation(augment)
 
         files, digests = zip(*(read_annotation_file(path) for path in self.ann_files), strict=True)
-        self.source = dict(ann_files=self.ann_files, sha256=list(digests),
-                           categories=categories if categories is None or isinstance(categories, str)
-                           else list(categories))
         records = _select_categories(join_categories(self.ann_files, files), categories, self.ann_files)
         found = [instance for instance in join_instances(self.ann_files, files) if instance.category_id in records]
         if self.images is not None:
@@ -107,6 +105,12 @@ class MP100Dataset(Dataset):
                                'without a labelled keypoint do not count)')
         self.categories = _build_categories(records, found, self.ann_files)
         self._fill(found)
+        listed = '\n'.join(f'{instance.category_id}:{instance.annotation_id}' for instance in found)
+        self.source = dict(
+            ann_files=self.ann_files, sha256=list(digests),
+            categories=categories if categories is None or isinstance(categories, str) else list(categories),
+            images=self.images if missing_images == 'skip' else None,
+            instances=hashlib.sha256(listed.encode()).hexdigest())
 
     def _fill(self, found: list):
         """Keep the instances as arrays: pages of workers stay shared, and metrics can work on all rows at once."""
@@ -210,6 +214,8 @@ class RawInstance:
     keypoints: list
     bbox: np.ndarray
     image_file: str
+    image_size: tuple[int, int]
+    """Width, height as the file says."""
     image_id: int
     annotation_id: int
     ann_file: str
@@ -324,7 +330,8 @@ def join_instances(paths: Sequence[str], files: Sequence[dict]) -> list[RawInsta
                 found.append(RawInstance(
                     category_id=annotation['category_id'], keypoints=annotation['keypoints'],
                     bbox=clip_box(annotation['bbox'], image['width'], image['height']),
-                    image_file=image['file_name'], image_id=image_id, annotation_id=annotation['id'], ann_file=path))
+                    image_file=image['file_name'], image_size=(image['width'], image['height']), image_id=image_id,
+                    annotation_id=annotation['id'], ann_file=path))
         seen |= here
     return found
 
@@ -367,8 +374,8 @@ def link_fault(links, count: int) -> str | None:
     if not ends or min(ends) >= 0 and max(ends) < count:
         return None
     if min(ends) >= 1 and max(ends) == count:
-        return (f'links look one-based (1 to {count}), expected 0 to {count - 1}: subtract 1 from each, or use the edition '
-                'of the files with zero-based skeletons')
+        return (f'links look one-based (1 to {count}), expected 0 to {count - 1}: subtract 1 from each, or use the '
+                'edition of the files with zero-based skeletons')
     return f'links go from {min(ends)} to {max(ends)}; expected 0 to {count - 1}'
 
 

@@ -1,9 +1,10 @@
-"""Reading configs, and refusing what nobody would read: an unknown type or option is an error that names the valid ones."""
+"""Reading configs; an unknown type or option is an error that names the valid ones."""
 
 import difflib
 import inspect
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Iterable, Optional, Union
+from typing import Any
 
 from mmengine import registry as root
 from mmengine.config import Config, ConfigDict
@@ -23,7 +24,7 @@ _REGISTRIES = dict(
 _RESERVED = {'type', '_scope_'}
 
 
-def load_config(config: Union[str, Path, Config], cfg_options: Optional[dict] = None) -> Config:
+def load_config(config: str | Path | Config, cfg_options: dict | None = None) -> Config:
     """Read a config file, apply overrides, check every name in it.
 
     Args:
@@ -57,7 +58,7 @@ def build(parent: Registry, config: dict, where: str) -> Any:
     return parent.build(ConfigDict(config))
 
 
-def check_config(config: Any, where: str = '', parent: Optional[Registry] = None) -> None:
+def check_config(config: Any, where: str = '', parent: Registry | None = None) -> None:
     """Walk a config and raise a CapekitError at the first unknown type or option."""
     if isinstance(config, (list, tuple)):
         for index, item in enumerate(config):
@@ -100,7 +101,7 @@ def _resolve(name: Any, parent: Registry, where: str):
     raise CapekitError(f'{where}.type: {name!r} is not a known {parent.name}{scope}{hint} valid: {", ".join(valid)}')
 
 
-def _parameters(target: Any) -> Optional[list]:
+def _parameters(target: Any) -> list | None:
     """Names of the options that a class or function takes; None where it takes any.
 
     A `**kwargs` passes options on to the class above, so its own are added.
@@ -111,13 +112,14 @@ def _parameters(target: Any) -> Optional[list]:
         if function is object.__init__:
             return names
         parameters = inspect.signature(function).parameters.values()
-        names += [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != 'self']
+        names += [p.name for p in parameters
+                  if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != 'self']
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             return names
     return None
 
 
-def _refuse_unknown(keys: Iterable[str], valid: Optional[list], where: str, owner: str) -> None:
+def _refuse_unknown(keys: Iterable[str], valid: list | None, where: str, owner: str) -> None:
     if valid is None:
         return
     for key in keys:

@@ -3,7 +3,7 @@
 import os
 import pickle
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,7 +11,7 @@ from torch import nn
 from capekit.errors import CapekitError
 
 
-def read_checkpoint(path: Union[str, Path]) -> Any:
+def read_checkpoint(path: str | Path) -> Any:
     """Read a `.pth` or `.safetensors` file onto the CPU.
 
     Raises:
@@ -40,7 +40,7 @@ def read_checkpoint(path: Union[str, Path]) -> Any:
         raise CapekitError(f'checkpoint {path}: not a readable checkpoint ({str(error).splitlines()[0]})') from None
 
 
-def save_checkpoint(content: dict, path: Union[str, Path]) -> None:
+def save_checkpoint(content: dict, path: str | Path) -> None:
     """Write a checkpoint whole or not at all."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def save_checkpoint(content: dict, path: Union[str, Path]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def load_weights(model: nn.Module, path: Union[str, Path]) -> dict:
+def load_weights(model: nn.Module, path: str | Path) -> dict:
     """Load a checkpoint of ours into `model`, every parameter or none.
 
     Returns:

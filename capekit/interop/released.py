@@ -1,7 +1,7 @@
 """Name maps from the authors' published checkpoints to ours."""
 
 import re
-from typing import Callable, Dict
+from collections.abc import Callable
 
 import torch
 
@@ -50,7 +50,7 @@ def _capeformer(name: str) -> str:
     return name
 
 
-CONVERTERS: Dict[str, Callable[[str], str]] = dict(capeformer=_capeformer)
+CONVERTERS: dict[str, Callable[[str], str]] = dict(capeformer=_capeformer)
 
 
 def convert(method: str, content: dict) -> dict:

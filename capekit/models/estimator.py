@@ -1,6 +1,5 @@
 """The estimator every method shares: pictures to feature maps, feature maps to a head's answer."""
 
-from typing import Optional, Union
 
 import torch
 from mmengine.model import BaseModel
@@ -27,8 +26,8 @@ class CapeEstimator(BaseModel):
         data_preprocessor: config; normalises pictures on the device.
     """
 
-    def __init__(self, backbone: dict, head: dict, support_backbone: Optional[dict] = None,
-                 data_preprocessor: Optional[dict] = None):
+    def __init__(self, backbone: dict, head: dict, support_backbone: dict | None = None,
+                 data_preprocessor: dict | None = None):
         super().__init__(data_preprocessor=MODELS.build(data_preprocessor or dict(type='CapePreprocessor')))
         self.backbone = MODELS.build(backbone)
         self.support_backbone = MODELS.build(support_backbone) if support_backbone else None
@@ -59,7 +58,7 @@ class CapeEstimator(BaseModel):
         """Query features of N pictures (N, 3, H, W) uint8 RGB, dict of tensors (N, ...)."""
         return self.head.encode_query(self.backbone(self.data_preprocessor.normalise(images)))
 
-    def forward(self, episode: Episode, mode: str = 'tensor') -> Union[dict, Prediction]:
+    def forward(self, episode: Episode, mode: str = 'tensor') -> dict | Prediction:
         """Answer a batch of episodes.
 
         Args:

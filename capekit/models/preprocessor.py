@@ -1,6 +1,6 @@
 """What happens to an episode on the device before a network sees it."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 from mmengine.model import BaseDataPreprocessor

@@ -1,7 +1,7 @@
 """Any convolutional network of timm as a backbone."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence
 
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -25,7 +25,7 @@ class TimmBackbone(BaseModule):
         CapekitError: unknown name or stride, weights that cannot be fetched, read or matched.
     """
 
-    def __init__(self, name: str = 'resnet50.tv_in1k', strides: Sequence[int] = (32,), weights: Optional[str] = None):
+    def __init__(self, name: str = 'resnet50.tv_in1k', strides: Sequence[int] = (32,), weights: str | None = None):
         super().__init__()
         import timm  # heavy: imported where it is used
         # HRNet's maps are taken before the classifier's widening, which would leave modules without a gradient.
@@ -59,8 +59,8 @@ class TimmBackbone(BaseModule):
         missing = [key for key in own if key not in state and not key.endswith('num_batches_tracked')]
         wrong = [key for key in own if key in state and state[key].shape != own[key].shape]
         if missing or wrong:
-            raise CapekitError(f'backbone weights {self.weights!r} do not fit {self.name}: {len(missing)} keys missing, '
-                               f'{len(wrong)} of another shape, first {(missing + wrong)[0]!r}')
+            raise CapekitError(f'backbone weights {self.weights!r} do not fit {self.name}: {len(missing)} keys '
+                               f'missing, {len(wrong)} of another shape, first {(missing + wrong)[0]!r}')
         self.network.load_state_dict({key: value for key, value in state.items() if key in own}, strict=False)
         self._is_init = True
 

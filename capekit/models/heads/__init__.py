@@ -15,7 +15,7 @@ How to add a method: write one file here with an `nn.Module` that has the four p
     loss(prediction, points, visible) -> dict
         Named scalars from a prediction, (B, K, 2) true points and (B, K) visibility; names containing `loss` are summed.
 
-The tests in `tests/models/test_sweep.py` run for every config of `configs/`: finite answers, a gradient on every
+`tests/models/test_sweep.py` holds every registered head to: finite answers, a gradient on every
 parameter, batch = one by one, padding and shot order change nothing.
 """
 

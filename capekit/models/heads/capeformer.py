@@ -4,15 +4,22 @@ Section and equation numbers are the paper's. Where the paper is silent, this is
 that its published checkpoints answer here as they do there; `tools/convert_checkpoint.py` renames their parameters.
 """
 
-from typing import Optional, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from capekit.errors import CapekitError
-from capekit.models.layers import (MLP, FeedForward, PostNormAttention, gaussian_heatmaps, heatmap_pooling,
-                                   inverse_sigmoid, sine_grid, sine_points)
+from capekit.models.layers import (
+    MLP,
+    FeedForward,
+    PostNormAttention,
+    gaussian_heatmaps,
+    heatmap_pooling,
+    inverse_sigmoid,
+    sine_grid,
+    sine_points,
+)
 from capekit.registry import MODELS
 from capekit.structures import Prediction
 
@@ -29,7 +36,7 @@ class EncoderLayer(nn.Module):
         self.self_attention = PostNormAttention(channels, heads, dropout)
         self.feed_forward = FeedForward(channels, hidden, dropout)
 
-    def forward(self, tokens: Tensor, position: Tensor, masked: Optional[Tensor]) -> Tensor:
+    def forward(self, tokens: Tensor, position: Tensor, masked: Tensor | None) -> Tensor:
         # Added before attention, so that the position also enters the value and the residual (released).
         tokens = tokens + position
         return self.feed_forward(self.self_attention(tokens, tokens, tokens, tokens, masked))
@@ -45,7 +52,7 @@ class ProposalGenerator(nn.Module):
         self.channel_attention = nn.Sequential(
             nn.Linear(channels, channels // 2), nn.ReLU(), nn.Linear(channels // 2, channels), nn.Tanh())
 
-    def forward(self, pixels: Tensor, keypoints: Tensor, size: Tuple[int, int]) -> tuple:
+    def forward(self, pixels: Tensor, keypoints: Tensor, size: tuple[int, int]) -> tuple:
         """pixels (B, HW, C), keypoints (B, K, C) -> similarity (B, K, H, W), proposals, peaks (B, K, 2), scores (B, K).
 
         The expectation over the whole map (equation 6) is supervised: the released code calls it the proposal. The one
@@ -150,7 +157,7 @@ class CapeFormerHead(nn.Module):
                 nn.init.xavier_uniform_(parameter)
 
     def encode_support(self, maps: list, points: Tensor, visible: Tensor) -> dict:
-        """Keypoint features pooled from the coarsest map (section 3.2): `keypoints` (N, K, C_in), `seen` (N, K) bool."""
+        """Section 3.2: features pooled from the coarsest map, `keypoints` (N, K, C_in), and `seen` (N, K) bool."""
         heatmaps, seen = gaussian_heatmaps(points, visible, self.heatmap_size, self.sigma)
         return dict(keypoints=heatmap_pooling(maps[-1], heatmaps), seen=seen)
 
@@ -208,7 +215,7 @@ class CapeFormerHead(nn.Module):
         masked = masked.clone()
         masked[:, 0] &= ~masked.all(1)
         reports = []
-        for layer, mlp in zip(self.decoder, self.offset_mlps):
+        for layer, mlp in zip(self.decoder, self.offset_mlps, strict=True):
             chain = start.detach()
             position = self.position_mlp(sine_points(chain, self.channels)) + identifiers
             tokens = layer(tokens, position, pixels, pixel_position, masked)

@@ -1,6 +1,5 @@
 """The post-norm transformer pieces of DETR that the CAPE heads are built from."""
 
-from typing import Optional
 
 from torch import Tensor, nn
 
@@ -43,7 +42,7 @@ class PostNormAttention(nn.Module):
             (CapeFormer's cross-attention, where position is concatenated and not added).
     """
 
-    def __init__(self, channels: int, heads: int = 8, dropout: float = 0.1, key_channels: Optional[int] = None):
+    def __init__(self, channels: int, heads: int = 8, dropout: float = 0.1, key_channels: int | None = None):
         super().__init__()
         width = key_channels or channels
         self.attention = nn.MultiheadAttention(width, heads, dropout, kdim=width, vdim=channels, batch_first=True)
@@ -52,7 +51,7 @@ class PostNormAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor, query: Tensor, key: Tensor, value: Tensor,
-                masked: Optional[Tensor] = None) -> Tensor:
+                masked: Tensor | None = None) -> Tensor:
         """tokens (B, N, C) get the residual; query (B, N, D), key (B, M, D), value (B, M, C); masked (B, M) bool."""
         update = self.attention(query, key, value, key_padding_mask=masked, need_weights=False)[0]
         return self.norm(tokens + self.dropout(self.reduce(update)))

@@ -1,0 +1,110 @@
+"""Hooks of mmengine's runner: random numbers by epoch, checkpoints of plain types, a progress bar."""
+
+import logging
+import sys
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank, is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import HistoryBuffer
+
+from capekit.registry import HOOKS
+
+_PLAIN = (type(None), bool, int, float, str, bytes, torch.Tensor)
+
+
+@HOOKS.register_module()
+class EpochSeedHook(Hook):
+    """Seeds torch at the start of every epoch from (seed, epoch, rank).
+
+    Dropout of an epoch then depends on nothing before it: a run that was killed and resumed from its last checkpoint
+    ends in the same weights as one that was not.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train_epoch(self, runner) -> None:
+        seed = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()]).generate_state(1, np.uint64)[0]
+        torch.manual_seed(int(seed >> np.uint64(1)))
+
+
+@HOOKS.register_module()
+class PlainCheckpointHook(Hook):
+    """Writes checkpoints that torch reads with `weights_only=True`: tensors, numbers, strings, lists and dicts.
+
+    mmengine puts its log history into a checkpoint as objects, which torch from 2.6 on refuses to read back. Here they
+    become dicts of lists on the way out and objects again on the way in.
+    """
+
+    # After mmengine's own hooks, which still add to the checkpoint.
+    priority = 'LOWEST'
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        hub = checkpoint.get('message_hub')
+        if hub is not None:
+            hub['log_scalars'] = {name: _buffer_to_plain(buffer) for name, buffer in hub['log_scalars'].items()}
+        for name in list(checkpoint):
+            checkpoint[name] = _plain(checkpoint[name], name)
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        hub = checkpoint.get('message_hub')
+        if hub is not None:
+            hub['log_scalars'] = {name: HistoryBuffer(value['values'], value['counts'], value['max_length'])
+                                  for name, value in hub['log_scalars'].items()}
+
+
+def _buffer_to_plain(buffer: HistoryBuffer) -> dict:
+    values, counts = buffer.data
+    return dict(values=values.tolist(), counts=counts.tolist(), max_length=buffer.max_length)
+
+
+def _plain(value, where: str):
+    """`value` with numpy scalars and arrays, tuples and dict subclasses turned into what weights-only reading takes."""
+    if isinstance(value, dict):
+        return {_plain(key, where): _plain(item, f'{where}.{key}') for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(item, where) for item in value) if type(value) in (list, tuple) \
+            else [_plain(item, where) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value)
+    if isinstance(value, _PLAIN):
+        return value
+    raise TypeError(f'checkpoint key {where} holds a {type(value).__name__}, which could not be read back')
+
+
+@HOOKS.register_module()
+class ProgressBarHook(Hook):
+    """A bar with the time left while training on a terminal; elsewhere mmengine's log lines tell it (`eta`)."""
+
+    priority = 'LOW'
+
+    def __init__(self):
+        self._bar = None
+
+    def before_train(self, runner) -> None:
+        if not is_main_process() or not sys.stdout.isatty():
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        self._bar = Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                             transient=True)
+        self._bar.start()
+        # Log lines go above the bar: rich has put itself in front of stdout.
+        self._handlers = [h for h in runner.logger.handlers if type(h) is logging.StreamHandler]
+        self._streams = [handler.setStream(sys.stdout) for handler in self._handlers]
+        self._task = self._bar.add_task('train', total=runner.max_iters, completed=runner.iter)
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        if self._bar is not None:
+            loss = float(outputs['loss'])
+            self._bar.update(self._task, completed=runner.iter + 1,
+                             description=f'epoch {runner.epoch + 1}/{runner.max_epochs}  loss {loss:.3f}')
+
+    def after_train(self, runner) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            for handler, stream in zip(self._handlers, self._streams, strict=True):
+                handler.setStream(stream)
+            self._bar = None

@@ -1,0 +1,109 @@
+"""From a checked config to mmengine's runner, for the command line tools."""
+
+import argparse
+import inspect
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+from capekit.engine.config import build
+from capekit.errors import CapekitError
+from capekit.registry import DATA_SAMPLERS, DATASETS
+
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+STAGES = dict(train=('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'),
+              val=('val_dataloader', 'val_cfg', 'val_evaluator'),
+              test=('test_dataloader', 'test_cfg', 'test_evaluator'))
+
+
+class Overrides(DictAction):
+    """`--cfg-options key=value ...`, with an error that shows the form."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        wrong = [value for value in values if '=' not in value]
+        if wrong:
+            parser.error(f'{option_string}: {wrong[0]!r} is not of the form key=value')
+        super().__call__(parser, namespace, values, option_string)
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that training and testing share."""
+    parser.add_argument('config', help='a config file, such as configs/synthetic/capeformer_r10_synthetic_1shot.py')
+    parser.add_argument('--work-dir', help='where to write; default work_dirs/<config name>')
+    parser.add_argument('--cfg-options', nargs='+', action=Overrides, default={}, metavar='KEY=VALUE',
+                        help='config overrides by dotted key, such as model.head.decoder_layers=0')
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none',
+                        help='how the processes of a distributed run were started')
+    # torchrun sets the variable, old launchers pass the argument.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher: str = 'none',
+                 model=None) -> Runner:
+    """A runner for some of the stages 'train', 'val', 'test' of a checked config.
+
+    Data sets and samplers are built first, so that missing pictures or too small categories end the run before anything
+    is written.
+
+    Args:
+        config: from `load_config`.
+        stages: what will be run.
+        work_dir: created if need be.
+        launcher: one of `LAUNCHERS`.
+        model: an estimator; None builds the config's.
+
+    Raises:
+        CapekitError: bad data, unknown names.
+    """
+    import capekit.evaluation  # noqa: F401  registers evaluators
+    init_default_scope('capekit')
+    _init_distributed(launcher, config)
+    wanted = [key for stage in stages for key in STAGES[stage]]
+    missing = [key for key in wanted if key not in config and key != 'param_scheduler']
+    if missing:
+        raise CapekitError(f'config {config.filename}: {missing[0]} is missing; the _base_ files define it')
+    config.work_dir, config.launcher = str(work_dir), launcher
+    for key in [key for keys in STAGES.values() for key in keys if key not in wanted]:
+        config.pop(key, None)
+    arguments = {name: config[name] for name in inspect.signature(Runner).parameters if name in config}
+    for stage in stages:
+        loader = config[f'{stage}_dataloader']
+        dataset = build(DATASETS, loader.dataset, f'{stage}_dataloader.dataset')
+        DATA_SAMPLERS.build(dict(loader.sampler), default_args=dict(dataset=dataset))
+        # The runner is handed the data set itself, the config keeps its description.
+        arguments[f'{stage}_dataloader'] = dict(loader, dataset=dataset)
+    if model is not None:
+        arguments['model'] = model
+    runner = Runner(**arguments, cfg=config)
+    if int(os.environ.get('RANK', 0)) == 0:
+        _write_provenance(Path(work_dir))
+    return runner
+
+
+def _init_distributed(launcher: str, config: Config) -> None:
+    """Without a GPU, join the process group here: mmengine's own start insists on CUDA."""
+    if launcher == 'pytorch' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+
+
+def _write_provenance(work_dir: Path) -> None:
+    """`run.json` beside the resolved config that mmengine writes: which code, called how, on what."""
+    root = Path(__file__).resolve().parents[2]
+
+    def git(*arguments: str) -> str | None:
+        done = subprocess.run(['git', '-C', str(root), *arguments], capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    from capekit import __version__
+    content = dict(command=sys.argv, capekit=__version__, revision=git('rev-parse', 'HEAD'),
+                   changed_files=(git('status', '--porcelain', '--untracked-files=no') or '').splitlines(),
+                   python=sys.version.split()[0], torch=torch.__version__)
+    (work_dir / 'run.json').write_text(json.dumps(content, indent=1) + '\n')

@@ -1,0 +1,94 @@
+"""Panels support | query with the truth | query with the prediction, one file a category."""
+
+import colorsys
+from pathlib import Path
+
+import numpy as np
+
+from capekit.datasets import MP100Dataset
+from capekit.datasets.crops import transform_points
+
+PANEL_INCHES = 2.6
+MAX_SUPPORTS = 3
+
+
+def keypoint_colors(count: int) -> list:
+    """`count` RGB tuples in [0, 1], neighbours told apart by hue, the same for a keypoint in every picture."""
+    return [colorsys.hsv_to_rgb(k / count, 0.85, 1.0) for k in range(count)]
+
+
+def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndarray, links: np.ndarray,
+                   title: str) -> None:
+    """One panel: a picture, the links whose both ends are visible, the keypoints.
+
+    Args:
+        axes: of matplotlib.
+        image: (H, W, 3) uint8 RGB.
+        points: (K, 2) x, y in pixels of the image.
+        visible: (K,) bool: those to draw.
+        links: (E, 2) int64.
+        title: above the picture.
+    """
+    colors = keypoint_colors(len(points))
+    axes.imshow(image)
+    for a, b in links:
+        if visible[a] and visible[b]:
+            axes.plot(*points[[a, b]].T, color='white', linewidth=0.8, alpha=0.7)
+    for k in np.flatnonzero(visible):
+        axes.plot(*points[k], 'o', color=colors[k], markersize=4.5, markeredgecolor='black', markeredgewidth=0.5)
+    axes.set_xlim(-0.5, image.shape[1] - 0.5)
+    axes.set_ylim(image.shape[0] - 0.5, -0.5)
+    axes.set_title(title, fontsize=8)
+    axes.axis('off')
+
+
+def draw_rows(dataset: MP100Dataset, rows: np.ndarray, points: np.ndarray, folder: str | Path,
+              per_category: int = 3) -> int:
+    """Draw the first query of the first episodes of every category.
+
+    Args:
+        dataset: with pictures.
+        rows: (N, S + 1) instance numbers.
+        points: (N, Kmax, 2) predictions in image pixels.
+        folder: gets `<category id>_<name>.png`.
+        per_category: episodes of a category, one below the other.
+
+    Returns:
+        the number of files written.
+    """
+    from matplotlib.figure import Figure  # heavy: imported where it is used
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    ids = dataset.category_ids[rows[:, -1]]
+    for category_id in dict.fromkeys(ids.tolist()):
+        category = dataset.categories[category_id]
+        numbers = np.flatnonzero(ids == category_id)
+        _, first = np.unique(rows[numbers, :-1], axis=0, return_index=True)
+        numbers = numbers[np.sort(first)[:per_category]]
+        supports = min(rows.shape[1] - 1, MAX_SUPPORTS)
+        figure = Figure(figsize=(PANEL_INCHES * (supports + 2), (PANEL_INCHES + 0.3) * len(numbers)))
+        grid = figure.subplots(len(numbers), supports + 2, squeeze=False)
+        for axes, number in zip(grid, numbers, strict=True):
+            _draw_row(axes, dataset, category, rows[number], points[number], supports)
+        figure.tight_layout(pad=0.5)
+        figure.savefig(folder / f'{category_id}_{category.name.replace("/", "_")}.png', dpi=110)
+    return len(np.unique(ids))
+
+
+def _draw_row(axes, dataset, category, row: np.ndarray, predicted: np.ndarray, supports: int) -> None:
+    """One line of panels: `supports` support pictures, the query with its labels, the query with the prediction."""
+    crops = [dataset.crop(int(number)) for number in row]
+    size, query = dataset.image_size, crops[-1]
+    scored = np.all([crop.visible for crop in crops], 0)
+    for place in range(supports):
+        crop = crops[place]
+        draw_keypoints(axes[place], crop.image, crop.points * size, crop.visible, category.links,
+                       f'support {place + 1}: {category.name}')
+    draw_keypoints(axes[supports], query.image, query.points * size, query.visible, category.links, 'query, labels')
+    to_crop = np.linalg.inv(np.vstack((query.crop_to_image, [0, 0, 1])))[:2]
+    predicted = transform_points(predicted[:category.num_keypoints], to_crop)
+    # What no support shows is not predicted.
+    shown = np.all([crop.visible for crop in crops[:-1]], 0)
+    distance = np.linalg.norm(predicted - query.points * size, axis=1) / (size / 1.25)
+    hit = (distance < 0.2)[scored].mean() if scored.any() else float('nan')
+    draw_keypoints(axes[-1], query.image, predicted, shown, category.links, f'prediction, PCK@0.2 {100 * hit:.0f}')

@@ -1,0 +1,7 @@
+# Section 4.1 of the paper and the released configs: Adam, 200 epochs, linear warm-up over 1,000 iterations.
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-5))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=1000),
+    dict(type='MultiStepLR', by_epoch=True, begin=0, end=200, milestones=[160, 180], gamma=0.1),
+]
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=200, val_interval=10)
