@@ -7,6 +7,7 @@ import importlib
 import platform
 import runpy
 import sys
+import warnings
 from importlib import metadata
 from pathlib import Path
 
@@ -47,13 +48,14 @@ def find_unmet():
     from packaging.requirements import Requirement
 
     unmet = []
-    from_source = ('mmpose', 'xtcocotools') if not has_wheels() else ()
+    from_source = [line.split('==')[0] for line in (ROOT / 'requirements-source.txt').read_text().splitlines()]
     for line in runpy.run_path(str(ROOT / 'setup.py'))['INSTALL_REQUIRES']:
         requirement = Requirement(line)
         name, version = requirement.name, installed_version(requirement.name)
-        mend = INSTALL_SOURCE if name in from_source else INSTALL
-        if name in UNUSED or (requirement.marker and not requirement.marker.evaluate() and name not in from_source):
+        by_pip = requirement.marker is None or requirement.marker.evaluate()
+        if name in UNUSED or not (by_pip or name in from_source):
             continue
+        mend = INSTALL if by_pip else INSTALL_SOURCE
         if version is None:
             unmet.append((f'{name} is missing', mend))
         elif not requirement.specifier.contains(version, prereleases=True):
@@ -61,14 +63,10 @@ def find_unmet():
     return unmet
 
 
-def has_wheels():
-    """Whether xtcocotools is ready-made for this Python and machine."""
-    return sys.version_info < (3, 12) and platform.machine() == 'x86_64'
-
-
 def find_broken():
     """[(what does not import, the command that mends it)]."""
     broken = []
+    warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
     for module, mend in IMPORTS.items():
         try:
             importlib.import_module(module)

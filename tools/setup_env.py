@@ -77,7 +77,7 @@ def main():
 
     open(unfinished, 'w').close()
     for arguments in (
-        ['-r', 'requirements.lock'],
+        ['--use-pep517', '-r', 'requirements.lock'],
         ['--no-build-isolation', '-r', 'requirements-source.txt'],
         ['--no-build-isolation', '-e', '.'],
     ):
