@@ -1,0 +1,35 @@
+"""Files that are whole or not there: written beside their place, then renamed."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from capekit.errors import CapekitError
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """A binary file object whose content is at `path` once the block ends without an error; makes the folder.
+
+    Raises:
+        CapekitError: the folder or file cannot be written.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    temporary = None
+    try:
+        os.makedirs(folder, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f'.{os.path.basename(path)}.')
+        with os.fdopen(handle, 'wb') as file:
+            yield file
+        # mkstemp makes files that only their owner may read.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise CapekitError(f'{path}: cannot be written ({error.strerror or error})') from None
+    finally:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
