@@ -3,25 +3,30 @@
 Modules of another OpenMMLab package are reached by prefix (`mmpose.HRNet`) when that package is installed.
 """
 
-from mmengine.registry import DATA_SAMPLERS as ROOT_DATA_SAMPLERS
-from mmengine.registry import DATASETS as ROOT_DATASETS
-from mmengine.registry import EVALUATOR as ROOT_EVALUATOR
-from mmengine.registry import FUNCTIONS as ROOT_FUNCTIONS
-from mmengine.registry import HOOKS as ROOT_HOOKS
-from mmengine.registry import LOOPS as ROOT_LOOPS
-from mmengine.registry import MODELS as ROOT_MODELS
-from mmengine.registry import OPTIM_WRAPPERS as ROOT_OPTIM_WRAPPERS
-from mmengine.registry import RUNNERS as ROOT_RUNNERS
+from mmengine import registry as root
 from mmengine.registry import Registry
 
 SCOPE = 'capekit'
 
-DATASETS = Registry('dataset', scope=SCOPE, parent=ROOT_DATASETS, locations=['capekit.datasets'])
-DATA_SAMPLERS = Registry('data sampler', scope=SCOPE, parent=ROOT_DATA_SAMPLERS, locations=['capekit.datasets'])
-FUNCTIONS = Registry('function', scope=SCOPE, parent=ROOT_FUNCTIONS, locations=['capekit.datasets'])
-MODELS = Registry('model', scope=SCOPE, parent=ROOT_MODELS, locations=['capekit.models'])
-EVALUATOR = Registry('evaluator', scope=SCOPE, parent=ROOT_EVALUATOR, locations=['capekit.evaluation'])
-HOOKS = Registry('hook', scope=SCOPE, parent=ROOT_HOOKS, locations=['capekit.engine'])
-LOOPS = Registry('loop', scope=SCOPE, parent=ROOT_LOOPS, locations=['capekit.engine'])
-OPTIM_WRAPPERS = Registry('optim wrapper', scope=SCOPE, parent=ROOT_OPTIM_WRAPPERS, locations=['capekit.engine'])
-RUNNERS = Registry('runner', scope=SCOPE, parent=ROOT_RUNNERS, locations=['capekit.engine'])
+
+def _child(name: str, location: str | None = None) -> Registry:
+    """Our registry under mmengine's of that name; `location` is the module whose import fills it."""
+    parent = getattr(root, name)
+    return Registry(parent.name, scope=SCOPE, parent=parent, locations=[location] if location else [])
+
+
+DATASETS = _child('DATASETS', 'capekit.datasets')
+DATA_SAMPLERS = _child('DATA_SAMPLERS', 'capekit.datasets')
+FUNCTIONS = _child('FUNCTIONS', 'capekit.datasets')
+MODELS = _child('MODELS', 'capekit.models')
+EVALUATOR = _child('EVALUATOR', 'capekit.evaluation')
+HOOKS = _child('HOOKS', 'capekit.engine')
+LOOPS = _child('LOOPS', 'capekit.engine')
+OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'capekit.engine')
+# Nothing of ours in these yet; without them mmengine warns whenever it builds in our scope.
+OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS')
+OPTIMIZERS = _child('OPTIMIZERS')
+PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS')
+VISUALIZERS = _child('VISUALIZERS')
+VISBACKENDS = _child('VISBACKENDS')
+LOG_PROCESSORS = _child('LOG_PROCESSORS')

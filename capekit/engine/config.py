@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mmengine import registry as root
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import Registry
 
@@ -19,9 +18,10 @@ _REGISTRIES = dict(
     batch_sampler=registry.DATA_SAMPLERS, collate_fn=registry.FUNCTIONS, train_cfg=registry.LOOPS,
     val_cfg=registry.LOOPS, test_cfg=registry.LOOPS, val_evaluator=registry.EVALUATOR,
     test_evaluator=registry.EVALUATOR, default_hooks=registry.HOOKS, custom_hooks=registry.HOOKS,
-    optim_wrapper=registry.OPTIM_WRAPPERS, optimizer=root.OPTIMIZERS, param_scheduler=root.PARAM_SCHEDULERS,
-    visualizer=root.VISUALIZERS, vis_backends=root.VISBACKENDS, log_processor=root.LOG_PROCESSORS)
-_RESERVED = {'type', '_scope_'}
+    optim_wrapper=registry.OPTIM_WRAPPERS, optimizer=registry.OPTIMIZERS, param_scheduler=registry.PARAM_SCHEDULERS,
+    visualizer=registry.VISUALIZERS, vis_backends=registry.VISBACKENDS, log_processor=registry.LOG_PROCESSORS)
+# Read by mmengine before the class is called.
+_RESERVED = {'type', '_scope_', 'convert_to_iter_based'}
 
 
 def load_config(config: str | Path | Config, cfg_options: dict | None = None) -> Config:
@@ -95,7 +95,7 @@ def _resolve(name: Any, parent: Registry, where: str):
         level.import_from_location()
         own, level = own + list(level.module_dict), level.parent
     near = difflib.get_close_matches(name, own, 3, 0.5)
-    valid = sorted(parent.module_dict) or sorted(own)
+    valid = sorted(parent.module_dict) or sorted(set(own))
     hint = f'; did you mean {" or ".join(near)}?' if near else ''
     scope = f' (is the package of {name.split(".")[0]!r} installed?)' if '.' in name else ''
     raise CapekitError(f'{where}.type: {name!r} is not a known {parent.name}{scope}{hint} valid: {", ".join(valid)}')

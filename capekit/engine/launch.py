@@ -3,7 +3,9 @@
 import argparse
 import inspect
 import json
+import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,6 +24,24 @@ LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 STAGES = dict(train=('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'),
               val=('val_dataloader', 'val_cfg', 'val_evaluator'),
               test=('test_dataloader', 'test_cfg', 'test_evaluator'))
+
+
+class QuietRunner(Runner):
+    """mmengine's runner whose screen shows the run; the log file has everything.
+
+    What goes to the file alone: the machine, the whole config, the hooks in order, notes about mmengine's own insides.
+    """
+
+    _FILE_ONLY = re.compile(r'\s*-{20,}\s*System environment|Config:\n|Hooks will be executed|Distributed training: |'
+                            r'Dataset \S+ has no metainfo|"(FileClient|HardDiskBackend)"|'
+                            r'The prefix is not set in metric class')
+
+    def build_logger(self, *args, **kwargs):
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if type(handler) is logging.StreamHandler:
+                handler.addFilter(lambda record: not self._FILE_ONLY.match(record.getMessage()))
+        return logger
 
 
 class Overrides(DictAction):
@@ -82,7 +102,7 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
         arguments[f'{stage}_dataloader'] = dict(loader, dataset=dataset)
     if model is not None:
         arguments['model'] = model
-    runner = Runner(**arguments, cfg=config)
+    runner = QuietRunner(**arguments, cfg=config)
     if int(os.environ.get('RANK', 0)) == 0:
         _write_provenance(Path(work_dir))
     return runner

@@ -13,7 +13,7 @@ How to add a method: write one file here with an `nn.Module` that has the four p
         `num_keypoints` (B,) int64, `links` B tensors (E, 2). Slots k >= num_keypoints[b] are padding: whatever they
         hold, the answers of the real slots do not change.
     loss(prediction, points, visible) -> dict
-        Named scalars from a prediction, (B, K, 2) true points and (B, K) visibility; names containing `loss` are summed.
+        Named scalars from a prediction, (B, K, 2) true points and (B, K) visibility; names with `loss` are summed.
 
 `tests/models/test_sweep.py` holds every registered head to: finite answers, a gradient on every
 parameter, batch = one by one, padding and shot order change nothing.

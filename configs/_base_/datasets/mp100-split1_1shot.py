@@ -1,6 +1,6 @@
 # MP-100, split 1, one shot. The other splits and shots are the files beside this one; a config inherits one of them.
 _dataset = dict(type='MP100Dataset', data_root='data/mp100', images='images')
-_loader = dict(num_workers=8, persistent_workers=True, collate_fn=dict(type='collate_episodes'))
+_loader = dict(num_workers=8, persistent_workers=True, collate_fn=dict(type='capekit.collate_episodes'))
 
 train_dataloader = dict(
     _loader, batch_size=16, sampler=dict(type='TrainEpisodes', shots=1),
