@@ -1,0 +1,119 @@
+"""What every method must do, whatever its idea. A new method adds a line to `METHODS`."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from capekit.apis import init_estimator
+from capekit.structures import Episode
+
+SMALL = {'model.backbone.name': 'resnet10t.c3_in1k', 'model.backbone.strides': [16]}
+CAPEFORMER = {**SMALL, 'model.head.in_channels': 256, 'model.head.channels': 32, 'model.head.hidden_channels': 64,
+              'model.head.num_slots': 40}
+CAPEFORMER_CONFIG = 'configs/capeformer/capeformer_r50_mp100-split1_1shot.py'
+METHODS = {
+    'capeformer': (CAPEFORMER_CONFIG, CAPEFORMER),
+    'capeformer-no_identifier': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.identifier': 'none'}),
+    'capeformer-learned_identifier': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.identifier': 'learned'}),
+    'capeformer-detr_encoder': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.encoder': 'detr'}),
+    'capeformer-one_stage': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.decoder_layers': 0}),
+    'capeformer-paper_reduction': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.reduction': 'paper'}),
+}
+
+
+@pytest.fixture(params=METHODS)
+def estimator(request, repo):
+    """A small version of each method, its zero-initialised layers moved, in eval mode."""
+    config, options = METHODS[request.param]
+    torch.manual_seed(0)
+    model = init_estimator(repo / config, cfg_options=options)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    return model
+
+
+def _take(episode: Episode, index) -> Episode:
+    """Some of a batch's episodes."""
+    return Episode(**{f.name: [getattr(episode, f.name)[i] for i in index] if f.type is list
+                      else getattr(episode, f.name)[index] for f in dataclasses.fields(Episode)})
+
+
+def _real(prediction, episode):
+    """Answers of the real slots only."""
+    slots = torch.arange(prediction.points.shape[1])
+    return prediction.points[slots < episode.num_keypoints[:, None]]
+
+
+def test_answers_are_finite_and_in_shape(estimator, make_episode):
+    episode = make_episode()
+    prediction = estimator(episode, mode='predict')
+    assert prediction.points.shape == (2, 8, 2) and prediction.scores.shape == (2, 8)
+    assert prediction.points.isfinite().all() and not prediction.points.requires_grad
+    assert ((prediction.scores >= 0) & (prediction.scores <= 1 + 1e-6)).all()
+    if prediction.layers is not None:
+        torch.testing.assert_close(prediction.layers[-1], prediction.points)
+
+
+def test_every_parameter_has_a_gradient(estimator, make_episode):
+    losses = estimator.train()(make_episode(shots=1), mode='loss')
+    assert all(value.isfinite() for value in losses.values())
+    sum(value for name, value in losses.items() if 'loss' in name).backward()
+    without = [name for name, p in estimator.named_parameters()
+               if p.grad is None or not p.grad.isfinite().all() or not p.grad.any()]
+    assert not without
+
+
+def test_evaluation_is_deterministic(estimator, make_episode):
+    episode = make_episode()
+    assert torch.equal(estimator(episode, mode='predict').points, estimator(episode, mode='predict').points)
+
+
+def test_batch_is_one_by_one(estimator, make_episode):
+    episode = make_episode()
+    together = estimator(episode, mode='predict').points
+    for index in range(2):
+        alone = estimator(_take(episode, [index]), mode='predict').points
+        torch.testing.assert_close(alone[0], together[index], atol=1e-5, rtol=0)
+
+
+def test_padding_changes_nothing(estimator, make_episode):
+    episode = make_episode()
+    padded = Episode.collate([episode, make_episode(batch=1, counts=(30,))])
+    # What padding holds must not matter either.
+    for name in ('support_points', 'query_points'):
+        getattr(padded, name)[0, ..., 8:, :] = 0.3
+    answer, more = estimator(episode, mode='predict'), estimator(_take(padded, [0, 1]), mode='predict')
+    torch.testing.assert_close(_real(more, episode), _real(answer, episode), atol=1e-5, rtol=0)
+    losses, more = estimator(episode, mode='loss'), estimator(_take(padded, [0, 1]), mode='loss')
+    torch.testing.assert_close(more, losses, atol=1e-5, rtol=1e-5)
+
+
+def test_shot_order_changes_nothing(estimator, make_episode):
+    episode = make_episode(shots=3)
+    answer = estimator(episode, mode='predict').points
+    order = [2, 0, 1]
+    turned = dataclasses.replace(episode, **{
+        name: getattr(episode, name)[:, order] for name in ('support_images', 'support_points', 'support_visible')})
+    torch.testing.assert_close(estimator(turned, mode='predict').points, answer, atol=1e-5, rtol=0)
+
+
+def test_what_invisible_keypoints_hold_does_not_matter(estimator, make_episode):
+    episode = make_episode()
+    answer, losses = estimator(episode, mode='predict').points, estimator(episode, mode='loss')
+    for points, visible in ((episode.support_points, episode.support_visible),
+                            (episode.query_points, episode.query_visible)):
+        points[~visible] = float('nan')
+    torch.testing.assert_close(estimator(episode, mode='predict').points, answer)
+    torch.testing.assert_close(estimator(episode, mode='loss'), losses)
+
+
+def test_nothing_visible_stays_finite(estimator, make_episode):
+    episode = make_episode()
+    episode.support_visible[0], episode.query_visible[1] = False, False
+    assert estimator(episode, mode='predict').points.isfinite().all()
+    losses = estimator(episode, mode='loss')
+    assert all(value.isfinite() for value in losses.values())
+    sum(losses.values()).backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in estimator.parameters())
