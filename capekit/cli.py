@@ -22,7 +22,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         status = main() or 0
         sys.stdout.flush()
     except CapekitError as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {_one_line(error)}', file=sys.stderr)
         status = USAGE_ERROR
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
@@ -32,3 +32,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = BROKEN_PIPE
     sys.exit(status)
+
+
+def _one_line(error: CapekitError) -> str:
+    """The message itself: a data loader's worker hands an error on with its traceback, the message on the last line."""
+    return (str(error).strip().splitlines() or [''])[-1].removeprefix(f'{CapekitError.__module__}.CapekitError: ')

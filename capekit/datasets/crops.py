@@ -51,7 +51,7 @@ def read_image(path: str) -> np.ndarray:
     _check_complete(path, data)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None:
-        raise CapekitError(f'{path}: not an image that OpenCV can decode ({data.size} bytes)')
+        raise CapekitError(f'{path}: damaged, or no image that OpenCV can decode ({data.size} bytes)')
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -60,11 +60,13 @@ def _check_complete(path: str, data: np.ndarray):
     tail = data[-64:].tobytes().rstrip(b'\x00\r\n')
     if data[:2].tobytes() == JPEG_START and tail.endswith(JPEG_END) or tail.endswith(PNG_END):
         return
-    from PIL import Image  # Imported here: nearly no file needs it.
+    from PIL import Image, UnidentifiedImageError  # Imported here: nearly no file needs it.
     try:
         with Image.open(io.BytesIO(data.tobytes())) as image:
             image.load()
-    except OSError as error:
+    except UnidentifiedImageError:
+        return  # No format of Pillow's: OpenCV decides.
+    except (OSError, SyntaxError, ValueError) as error:
         raise CapekitError(f'{path}: damaged or truncated image file ({str(error).splitlines()[0][:80]})') from None
 
 

@@ -4,6 +4,7 @@ An episode is a tuple of instance numbers of one category, supports first, query
 function of (seed, epoch, index) alone: never of workers, ranks or the clock.
 """
 
+import logging
 import random
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -31,7 +32,7 @@ class EpisodeKey(NamedTuple):
 
 @FUNCTIONS.register_module()
 def collate_episodes(episodes: list) -> Episode:
-    """`Episode.collate` under a name that a config can write as `collate_fn`."""
+    """`Episode.collate` under a name that a config can write: `collate_fn=dict(type='capekit.collate_episodes')`."""
     return Episode.collate(episodes)
 
 
@@ -101,7 +102,7 @@ class TestEpisodes(Sampler):
         self.seed = RELEASED_SEED if seed is None else seed
         if self.seed != RELEASED_SEED:
             print_log(f'test episodes are drawn with seed {self.seed}; published numbers use seed {RELEASED_SEED}: '
-                      'write seed=1 in the sampler for those', 'current')
+                      'write seed=1 in the sampler for those', 'current', logging.WARNING)
         self.rows = released_test_episodes(dataset, shots, queries, episodes, self.seed)
         """(N, shots + 1) int64 instance numbers."""
 

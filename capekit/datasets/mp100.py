@@ -6,6 +6,7 @@ the rows of the test protocol and with them every published number hang on them.
 
 import hashlib
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -318,7 +319,7 @@ def join_instances(paths: Sequence[str], files: Sequence[dict]) -> list[RawInsta
                 orphans += 1
         if orphans:
             print_log(f"{path}: {orphans} annotations name an image that is not in the file's 'images'; left out",
-                      'current')
+                      'current', logging.WARNING)
         here = set()
         for image_id, annotations in per_image.items():
             image = images[image_id]
@@ -352,7 +353,7 @@ def _select_categories(records: dict[int, dict], spec, paths: Sequence[str]) -> 
     if absent:
         # A split name is a filter over whatever files there are, but a part of a split is worth saying.
         print_log(f'{len(absent)} of the {len(wanted)} categories of {spec} are not in the annotation files: '
-                  f'ids {absent}', 'current')
+                  f'ids {absent}', 'current', logging.WARNING)
     return {id_: record for id_, record in records.items() if id_ in set(wanted)}
 
 
@@ -434,7 +435,7 @@ def _check_images(found: list[RawInstance], records: dict[int, dict], folder: st
                            'out')
     lost = Counter(instance.category_id for instance in found if instance.image_file in missing)
     named = ', '.join(f"'{records[id_]['name']}' (id {id_}) {count}" for id_, count in lost.items())
-    print_log(f'{line}; instances left out: {named}', 'current')
+    print_log(f'{line}; instances left out: {named}', 'current', logging.WARNING)
     return [instance for instance in found if instance.image_file not in missing]
 
 

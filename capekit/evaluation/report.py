@@ -138,7 +138,8 @@ def dataset_of(predictions: Predictions, ann_file: Sequence | None = None) -> MP
 def _check_source(path: str | os.PathLike, meta: dict):
     missing = [key for key in SOURCE_KEYS if key not in meta]
     if missing:
-        raise CapekitError(f"{path}: the dump's meta lacks {missing[0]!r} of the data set's source; it has {list(meta)}")
+        raise CapekitError(f"{path}: the dump's meta lacks {missing[0]!r} of the data set's source; it has "
+                           f'{list(meta)}')
 
 
 def _headline(report: dict) -> str:

@@ -1,0 +1,146 @@
+"""Crops: equal to the byte with recorded ones, both ways through the matrix, and damaged pictures."""
+
+import cv2
+import numpy as np
+import pytest
+from coco_files import content, write, write_pictures
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capekit.datasets import Augmentation, EpisodeKey, MP100Dataset, crops
+from capekit.errors import CapekitError
+
+boxes = st.tuples(st.floats(0, 500), st.floats(0, 500), st.floats(2, 600), st.floats(2, 600))
+
+
+@pytest.fixture(scope='module')
+def recorded(shared):
+    return dict(np.load(shared / 'reference/protocol/crops_realpose_train.npz'))
+
+
+def test_recorded_crops(shared, recorded):
+    for n in range(int(recorded['count'])):
+        image = crops.read_image(str(shared / 'data/realpose/images' / str(recorded[f'{n}/file'])))
+        center, side = crops.box_to_square(recorded[f'{n}/bbox'])
+        assert np.array_equal(center, recorded[f'{n}/center'])
+        assert np.float32(side) == recorded[f'{n}/scale_px'][0]
+        matrix = crops.crop_matrix(center, side, 0.0, 256)
+        assert np.array_equal(crops.warp(image, matrix, 256), recorded[f'{n}/crop'])
+        visible = recorded[f'{n}/visible']
+        points = crops.transform_points(recorded[f'{n}/points_image'], matrix)
+        assert np.abs(points - recorded[f'{n}/points_crop'])[visible].max() < 1e-3
+
+
+def test_recorded_crops_through_the_data_set(shared, recorded):
+    folder = shared / 'data/realpose'
+    dataset = MP100Dataset('annotations/realpose_train.json', 'images', data_root=folder)
+    instances = [dataset.instance(i) for i in range(len(dataset))]
+    for n in range(int(recorded['count'])):
+        i = next(i for i, instance in enumerate(instances) if instance['image_file'] == recorded[f'{n}/file']
+                 and np.allclose(instance['bbox'], recorded[f'{n}/bbox'], atol=1e-9))
+        crop = dataset.crop(i)
+        assert np.array_equal(crop.image, recorded[f'{n}/crop'])
+        count = len(crop.points)
+        assert np.array_equal(crop.visible, recorded[f'{n}/visible'][:count])
+        # Invisible keypoints keep their image values, as recorded.
+        assert np.abs(crop.points * 256 - recorded[f'{n}/points_crop'][:count]).max() < 1e-3
+        back = crops.transform_points(crop.points[crop.visible] * 256, crop.crop_to_image)
+        assert np.abs(back - instances[i]['keypoints'][crop.visible, :2]).max() < 1e-2
+
+
+@given(boxes, st.floats(-30, 30), st.sampled_from([64, 224, 256]))
+def test_round_trip(box, angle, size):
+    center, side = crops.box_to_square(np.array(box))
+    matrix = crops.crop_matrix(center, side, angle, size)
+    points = np.array(box[:2]) + np.random.default_rng(0).random((5, 2)) * np.array(box[2:])
+    there = crops.transform_points(points, matrix)
+    assert np.allclose(crops.transform_points(there, crops.invert(matrix)), points, atol=1e-3)
+    assert np.allclose(crops.transform_points(center, matrix), size / 2, atol=1e-2)
+
+
+@given(boxes)
+def test_box_fills_the_crop_less_its_margin(box):
+    center, side = crops.box_to_square(np.array(box))
+    assert side == pytest.approx(1.25 * max(box[2:]), rel=1e-6)
+    matrix = crops.crop_matrix(center, side, 0.0, 256)
+    corners = crops.transform_points(np.array([box[:2], np.add(box[:2], box[2:])]), matrix)
+    assert corners.min() > 25.6 - 0.1 and corners.max() < 256 - 25.6 + 0.1
+
+
+def test_rotation_turns_around_the_centre():
+    matrix = crops.crop_matrix(np.float32([100, 100]), 256.0, 90.0, 256)
+    # Turned by 90 degrees the square's upper edge is what was its right edge.
+    assert np.allclose(crops.transform_points([[228, 100]], matrix), [[128, 0]], atol=1e-3)
+    assert np.allclose(crops.transform_points([[100, 228]], matrix), [[256, 128]], atol=1e-3)
+
+
+def test_zeros_outside_the_picture():
+    image = np.full((20, 20, 3), 200, np.uint8)
+    center, side = crops.box_to_square(np.array([0, 0, 19, 19]))
+    crop = crops.warp(image, crops.crop_matrix(center, side, 0.0, 64), 64)
+    assert (crop[0] == 0).all() and (crop[32, 32] == 200).all()
+
+
+def test_augmentation_stays_in_its_limits():
+    rng = np.random.default_rng(0)
+    draws = np.array([Augmentation().draw(rng) for _ in range(4000)])
+    assert draws[:, 0].min() == 0.85 and draws[:, 0].max() == 1.15
+    assert np.abs(draws[:, 1]).max() == 30
+    assert 0.36 < (draws[:, 1] == 0).mean() < 0.44
+    assert np.array([Augmentation(0.0, 0.0).draw(rng) for _ in range(5)]).tolist() == [[1.0, 0.0]] * 5
+
+
+def test_augmented_crop_moves_points_with_the_picture(tmp_path):
+    data = content(per_category=2)
+    data['annotations'][0]['keypoints'] = [30.0, 30.0, 2, 0.0, 0.0, 0, 40.0, 20.0, 1]
+    dataset = MP100Dataset(write(tmp_path / 'a.json', data), write_pictures(tmp_path / 'images', data), augment={})
+    plain, turned = dataset.crop(0), dataset.crop(0, np.random.default_rng(1))
+    assert not np.array_equal(plain.image, turned.image)
+    for crop in (plain, turned):
+        back = crops.transform_points(crop.points[crop.visible] * 256, crop.crop_to_image)
+        assert np.allclose(back, [[30, 30], [40, 20]], atol=1e-3)
+        assert (crop.points[1] == 0).all() and not crop.visible[1]
+    assert np.array_equal(turned.image, dataset.crop(0, np.random.default_rng(1)).image)
+    # No augmentation configured: a generator changes nothing. No seed: a configured augmentation is not used.
+    unaugmented = MP100Dataset(tmp_path / 'a.json', tmp_path / 'images')
+    assert np.array_equal(unaugmented.crop(0, np.random.default_rng(1)).image, plain.image)
+    assert np.array_equal(dataset[EpisodeKey((1, 0))].query_images[0].numpy().transpose(1, 2, 0), plain.image)
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png'])
+def test_pixels_are_those_of_opencv(tmp_path, suffix):
+    path = str(tmp_path / f'picture{suffix}')
+    cv2.imwrite(path, np.random.default_rng(0).integers(0, 256, (31, 47, 3), dtype=np.uint8))
+    assert np.array_equal(crops.read_image(path), cv2.imread(path)[:, :, ::-1])
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png'])
+@pytest.mark.parametrize('kept', [0.05, 0.5, 0.9, 0.999])
+def test_truncated_pictures(tmp_path, suffix, kept):
+    path = tmp_path / f'picture{suffix}'
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8))
+    data = path.read_bytes()
+    path.write_bytes(data[:int(len(data) * kept)])
+    with pytest.raises(CapekitError, match=f'picture{suffix}.*damaged'):
+        crops.read_image(str(path))
+
+
+@pytest.mark.parametrize('data', [b'', b'no picture at all', b'\xff\xd8\xff\xd9'])
+def test_no_picture(tmp_path, data):
+    path = tmp_path / 'text.jpg'
+    path.write_bytes(data)
+    with pytest.raises(CapekitError, match='text.jpg'):
+        crops.read_image(str(path))
+
+
+def test_missing_picture(tmp_path):
+    with pytest.raises(CapekitError, match='gone.jpg'):
+        crops.read_image(str(tmp_path / 'gone.jpg'))
+
+
+def test_bytes_behind_the_picture_do_no_harm(tmp_path):
+    path = tmp_path / 'picture.jpg'
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (31, 47, 3), dtype=np.uint8))
+    before = crops.read_image(str(path))
+    path.write_bytes(path.read_bytes() + b'written by some camera' * 10)
+    assert np.array_equal(crops.read_image(str(path)), before)
