@@ -39,7 +39,7 @@ def main() -> None:
         config.randomness['seed'] = args.seed
     if args.deterministic:
         config.randomness['deterministic'] = True
-    stages = ['train'] if args.no_validate or 'val_dataloader' not in config else ['train', 'val']
+    stages = ['train'] if args.no_validate or config.get('val_dataloader') is None else ['train', 'val']
     if args.no_validate:
         config.default_hooks.checkpoint.pop('save_best', None)
     if args.resume:

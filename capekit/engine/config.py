@@ -125,6 +125,6 @@ def _refuse_unknown(keys: Iterable[str], valid: list | None, where: str, owner: 
     for key in keys:
         if key in valid or key in _RESERVED:
             continue
-        near = difflib.get_close_matches(key, valid, 1, 0.6)
+        near = difflib.get_close_matches(key, valid, 1, 0.5)
         hint = f'did you mean {near[0]!r}? ' if near else ''
         raise CapekitError(f'{where}: unknown option {key!r} for {owner}; {hint}valid: {", ".join(sorted(set(valid)))}')

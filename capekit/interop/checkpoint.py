@@ -1,7 +1,7 @@
 """Reading checkpoints: weights only, never code."""
 
-import os
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from capekit.errors import CapekitError
+from capekit.files import atomic_write
 
 
 def read_checkpoint(path: str | Path) -> Any:
@@ -30,26 +31,20 @@ def read_checkpoint(path: str | Path) -> Any:
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
-        if 'Unsupported global' in str(error) or 'weights_only' in str(error):
-            culprit = next((word for word in str(error).replace('`', ' ').split() if '.' in word and word[0].isalpha()
-                            and not word.endswith('.')), 'an object')
-            raise CapekitError(f'checkpoint {path}: refused, it is a pickle that would run code to build {culprit}; '
-                               'only plain tensors, numbers, strings, lists and dicts are read') from None
-        raise CapekitError(f'checkpoint {path}: not a readable checkpoint') from None
+        culprit = re.search(r'GLOBAL (\S+)', str(error))
+        if culprit is None:
+            raise CapekitError(f'checkpoint {path}: not a readable checkpoint') from None
+        raise CapekitError(f'checkpoint {path}: refused, it is a pickle that would run code to build {culprit[1]}; '
+                           'only plain tensors, numbers, strings, lists and dicts are read') from None
     except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise CapekitError(f'checkpoint {path}: not a readable checkpoint ({str(error).splitlines()[0]})') from None
+        reason = str(error).splitlines() or [type(error).__name__]
+        raise CapekitError(f'checkpoint {path}: not a readable checkpoint ({reason[0]})') from None
 
 
 def save_checkpoint(content: dict, path: str | Path) -> None:
     """Write a checkpoint whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
-    try:
-        torch.save(content, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_write(path) as file:
+        torch.save(content, file)
 
 
 def load_weights(model: nn.Module, path: str | Path) -> dict:

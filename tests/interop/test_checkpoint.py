@@ -1,0 +1,71 @@
+"""Checkpoints: read without running code, whole or not at all, and never those of another model."""
+
+import os
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from capekit.errors import CapekitError
+from capekit.interop import load_weights, read_checkpoint
+from capekit.interop.checkpoint import save_checkpoint
+
+
+class Bomb:
+    """Unpickling this would make a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def test_a_pickle_that_runs_code_is_refused(tmp_path):
+    path, trace = tmp_path / 'bomb.pth', tmp_path / 'trace'
+    torch.save(dict(state_dict={}, extra=Bomb(str(trace))), path)
+    with pytest.raises(CapekitError, match='bomb.pth: refused, .* would run code to build posix.mkdir'):
+        read_checkpoint(path)
+    path.write_bytes(pickle.dumps(Bomb(str(trace))))
+    with pytest.raises(CapekitError, match='bomb.pth'):
+        read_checkpoint(path)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize('content', [b'', b'no checkpoint', b'PK\x03\x04 half a zip'])
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_other_files_are_refused(tmp_path, content, suffix):
+    path = tmp_path / f'file{suffix}'
+    path.write_bytes(content)
+    with pytest.raises(CapekitError, match='file'):
+        read_checkpoint(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(CapekitError, match='none.pth: no such file'):
+        read_checkpoint(tmp_path / 'none.pth')
+
+
+def test_round_trip_and_meta(tmp_path):
+    model, other, path = nn.Linear(3, 2), nn.Linear(3, 2), tmp_path / 'deep' / 'model.pth'
+    save_checkpoint(dict(state_dict=model.state_dict(), meta=dict(epoch=3)), path)
+    assert load_weights(other, path) == dict(epoch=3)
+    assert torch.equal(model.weight, other.weight)
+    assert os.listdir(path.parent) == ['model.pth']
+
+
+def test_another_models_checkpoint_loads_nothing(tmp_path):
+    path, model = tmp_path / 'other.pth', nn.Linear(3, 2)
+    before = model.weight.clone()
+    for state, message in (({'weight': torch.ones(2, 3)}, "1 parameters missing.*missing: 'bias'"),
+                           ({**model.state_dict(), 'more': torch.ones(1)}, "unknown: 'more'"),
+                           ({'weight': torch.ones(2, 4), 'bias': torch.ones(2)}, "another shape: 'weight'"),
+                           ({'keypoint_head.x': torch.ones(1)}, 'run tools/convert_checkpoint.py first')):
+        torch.save(dict(state_dict=state), path)
+        with pytest.raises(CapekitError, match=f'of another model.*{message}'):
+            load_weights(model, path)
+    torch.save([1, 2], path)
+    with pytest.raises(CapekitError, match='holds no state dict'):
+        load_weights(model, path)
+    assert torch.equal(model.weight, before)

@@ -1,0 +1,30 @@
+"""Names of released parameters: all are known, none is lost."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from capekit.apis import init_estimator
+from capekit.errors import CapekitError
+from capekit.interop import convert
+
+
+def test_every_name_of_a_released_file_has_a_place(shared, repo):
+    keys = json.loads(str(np.load(shared / 'reference/parity/capeformer_1shot.npz')['keys']))
+    state = convert('capeformer', {name: torch.zeros(shape) for name, shape in keys})
+    own = init_estimator(repo / 'configs/capeformer/capeformer_r50_mp100-split1_1shot.py').state_dict()
+    assert {name: value.shape for name, value in state.items()} == {name: value.shape for name, value in own.items()}
+
+
+def test_foreign_content_is_refused():
+    with pytest.raises(CapekitError, match="'yolo' is not one of capeformer"):
+        convert('yolo', {})
+    with pytest.raises(CapekitError, match="'fc.weight' is not one of the released model"):
+        convert('capeformer', {'fc.weight': torch.zeros(1)})
+    with pytest.raises(CapekitError, match='no state dict'):
+        convert('capeformer', {'state_dict': {}})
+    with pytest.raises(CapekitError, match='differs from the one it is shared with'):
+        convert('capeformer', {'encoder_sample.conv1.weight': torch.zeros(1),
+                               'encoder_query.conv1.weight': torch.ones(1)})
