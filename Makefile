@@ -19,7 +19,7 @@ setup: $(VENV)/.ready
 
 # Written last, so that a set-up that was interrupted is done again.
 $(VENV)/.ready: requirements.lock requirements-source.txt setup.py tools/setup_env.py
-	@"$(or $(PYTHON),python3)" tools/setup_env.py $(VENV)
+	@"$(or $(PYTHON),$(error no Python found; mend: apt install python3 python3-venv))" tools/setup_env.py $(VENV)
 
 test: setup
 	$(RUN) -m pytest -q tests $(ARGS)

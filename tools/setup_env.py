@@ -39,7 +39,7 @@ def what_is_missing():
     if not has_wheel and not (shutil.which(compiler) and os.path.exists(header)):
         return (
             f'xtcocotools must be compiled for this Python {version}, which takes {compiler} and Python.h; '
-            f'mend: apt install {os.path.basename(compiler)} python{version}-dev, or make setup PYTHON=python3.11'
+            f'mend: apt install gcc python{version}-dev, or make setup PYTHON=python3.11'
         )
     return None
 
@@ -53,7 +53,8 @@ def hand_over():
             os.execv(path, [path, *sys.argv])
     sys.exit(
         f'capekit needs Python 3.10, 3.11 or 3.12, and only {here} was found; '
-        'mend: apt install python3.11-venv, or make setup PYTHON=/path/to/python3.11'
+        'mend: install one (uv python install 3.11, or conda create -n capekit python=3.11), '
+        'then make setup PYTHON=/path/to/python3.11'
     )
 
 
@@ -92,4 +93,7 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit('set-up interrupted; make setup starts it again')
