@@ -32,8 +32,9 @@ class QuietRunner(Runner):
     What goes to the file alone: the machine, the whole config, the hooks in order, notes about mmengine's own insides.
     """
 
-    _FILE_ONLY = re.compile(r'\s*-{20,}\s*System environment|Config:\n|Hooks will be executed|'
-                            r'Distributed training is not used|Dataset \S+ has no metainfo|"(FileClient|HardDiskBackend)"')
+    _FILE_ONLY = re.compile(
+        r'\s*-{20,}\s*System environment|Config:\n|Hooks will be executed|Distributed training is not used|'
+        r'Dataset \S+ has no metainfo|"(FileClient|HardDiskBackend)"')
 
     def build_logger(self, *args, **kwargs):
         logger = super().build_logger(*args, **kwargs)
