@@ -14,7 +14,7 @@ from mmengine.dist import is_main_process
 from capekit.apis import init_estimator
 from capekit.cli import run
 from capekit.engine.config import load_config
-from capekit.engine.launch import add_common_arguments, build_runner
+from capekit.engine.launch import add_common_arguments, build_runner, leave_distributed
 from capekit.evaluation.report import save_predictions, text_table, write_json
 
 
@@ -47,6 +47,7 @@ def main() -> None:
     runner.test()
     if is_main_process():
         write_results(args, runner.test_loop, work_dir)
+    leave_distributed()
 
 
 def write_results(args: argparse.Namespace, loop, work_dir: str) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from capekit.cli import run
 from capekit.engine.config import load_config
-from capekit.engine.launch import add_common_arguments, build_runner
+from capekit.engine.launch import add_common_arguments, build_runner, leave_distributed
 from capekit.errors import CapekitError
 from capekit.interop import read_checkpoint
 
@@ -44,9 +44,8 @@ def main() -> None:
         config.default_hooks.checkpoint.pop('save_best', None)
     if args.resume:
         config.resume, config.load_from = True, find_checkpoint(args.resume, work_dir)
-        # Everything comes from the checkpoint: nothing to fetch or read for the backbone.
-        config.model.backbone['weights'] = None
     build_runner(config, stages, work_dir, args.launcher).train()
+    leave_distributed()
 
 
 def find_checkpoint(resume: str, work_dir: str) -> str:

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.dist import barrier, is_distributed
+from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
+from mmengine.runner import Runner, set_random_seed
 
 from capekit.engine.config import build
 from capekit.errors import CapekitError
-from capekit.registry import DATA_SAMPLERS, DATASETS
+from capekit.registry import DATA_SAMPLERS, DATASETS, MODELS
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 STAGES = dict(train=('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'),
@@ -26,8 +28,8 @@ STAGES = dict(train=('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_sc
               test=('test_dataloader', 'test_cfg', 'test_evaluator'))
 
 
-class QuietRunner(Runner):
-    """mmengine's runner whose screen shows the run; the log file has everything.
+class CapeRunner(Runner):
+    """mmengine's runner, distributed on CPUs too, whose screen shows the run; the log file has everything.
 
     What goes to the file alone: the machine, the whole config, the hooks in order, notes about mmengine's own insides.
     """
@@ -42,6 +44,14 @@ class QuietRunner(Runner):
             if type(handler) is logging.StreamHandler:
                 handler.addFilter(lambda record: not self._FILE_ONLY.match(record.getMessage()))
         return logger
+
+    def wrap_model(self, model_wrapper_cfg, model):
+        if self.distributed and not torch.cuda.is_available() and model_wrapper_cfg is None:
+            return MMDistributedDataParallel(module=model)  # mmengine would name a GPU by its number
+        return super().wrap_model(model_wrapper_cfg, model)
+
+    def _init_model_weights(self):
+        """Nothing left to do: `build_runner` has done it, before anything was written."""
 
 
 class Overrides(DictAction):
@@ -70,15 +80,15 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
                  model=None) -> Runner:
     """A runner for some of the stages 'train', 'val', 'test' of a checked config.
 
-    Data sets and samplers are built first, so that missing pictures or too small categories end the run before anything
-    is written.
+    Data sets, samplers and the model are built first, so that missing pictures, too small categories or weights that
+    do not fit end the run before anything is written.
 
     Args:
         config: from `load_config`.
         stages: what will be run.
         work_dir: created if need be.
         launcher: one of `LAUNCHERS`.
-        model: an estimator; None builds the config's.
+        model: an estimator that is ready; None builds the config's and initialises it, from the seed.
 
     Raises:
         CapekitError: bad data, unknown names.
@@ -100,9 +110,13 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
         DATA_SAMPLERS.build(dict(loader.sampler), default_args=dict(dataset=dataset))
         # The runner is handed the data set itself, the config keeps its description.
         arguments[f'{stage}_dataloader'] = dict(loader, dataset=dataset)
-    if model is not None:
-        arguments['model'] = model
-    runner = QuietRunner(**arguments, cfg=config)
+    if model is None:
+        set_random_seed(config.get('randomness', {}).get('seed'))
+        model = build(MODELS, config.model, 'model')
+        if not config.get('resume'):  # else everything comes from the checkpoint
+            model.init_weights()
+    arguments['model'] = model
+    runner = CapeRunner(**arguments, cfg=config)
     if int(os.environ.get('RANK', 0)) == 0:
         _write_provenance(Path(work_dir))
     return runner
@@ -112,6 +126,13 @@ def _init_distributed(launcher: str, config: Config) -> None:
     """Without a GPU, join the process group here: mmengine's own start insists on CUDA."""
     if launcher == 'pytorch' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
+
+
+def leave_distributed() -> None:
+    """The end of a run: wait for the other processes, so that none is gone while another still talks to it."""
+    if is_distributed():
+        barrier()
+        torch.distributed.destroy_process_group()
 
 
 def _write_provenance(work_dir: Path) -> None:

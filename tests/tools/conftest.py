@@ -1,0 +1,71 @@
+"""A small data set, a config for it, and the tools run in this process."""
+
+import runpy
+import sys
+
+import pytest
+from coco_files import content, write, write_pictures
+
+
+@pytest.fixture(scope='session')
+def small(tmp_path_factory):
+    """Folder with `annotations/{train,val,test}.json` and `images`, three categories each."""
+    root = tmp_path_factory.mktemp('small')
+    (root / 'annotations').mkdir()
+    for number, stage in enumerate(('train', 'val', 'test')):
+        ids = [10 * number + n for n in (1, 2, 3)]
+        data = content(categories=[(i, f'{stage}{i}', 3 + i % 5) for i in ids], per_category=6, seed=number)
+        write(root / 'annotations' / f'{stage}.json', data)
+        write_pictures(root / 'images', data)
+    return root
+
+
+SETTINGS = """
+_base_ = {base!r}
+_data = dict(data_root={root!r}, image_size=32)
+train_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False, dataset=_data,
+                        sampler=dict(episodes_per_category=4))
+val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=_data, sampler=dict(queries=2, episodes=2))
+test_dataloader = dict(num_workers=0, persistent_workers=False, dataset=_data, sampler=dict(queries=2, episodes=3))
+del _data
+model = dict(backbone=dict(name='resnet10t.c3_in1k', strides=(16,), weights=None),
+             head=dict(in_channels=256, channels=16, num_heads=2, hidden_channels=16))
+train_cfg = dict(max_epochs=3, val_interval=2)
+default_hooks = dict(logger=dict(interval=1), checkpoint=dict(max_keep_ckpts=-1))
+"""
+
+
+@pytest.fixture(scope='session')
+def config(small, repo):
+    """A config file that trains the smallest CapeFormer on `small`."""
+    path = small / 'config.py'
+    base = str(repo / 'configs/synthetic/capeformer_r18_synthetic_1shot.py')
+    path.write_text(SETTINGS.format(base=base, root=str(small)))
+    return path
+
+
+@pytest.fixture
+def tool(repo, monkeypatch, capsys):
+    """Run tools/<name>.py with arguments; gives exit status, stdout and stderr."""
+    def run(name, *arguments):
+        monkeypatch.setattr(sys, 'argv', [f'tools/{name}.py', *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(repo / f'tools/{name}.py'), run_name='__main__')
+        captured = capsys.readouterr()
+        return stop.value.code or 0, captured.out, captured.err
+    return run
+
+
+@pytest.fixture(scope='session')
+def trained(config, repo, tmp_path_factory):
+    """Work directory of an undisturbed run: three epochs."""
+    work_dir = tmp_path_factory.mktemp('trained')
+    argv, sys.argv = sys.argv, ['tools/train.py', str(config), '--work-dir', str(work_dir), '--deterministic']
+    try:
+        runpy.run_path(str(repo / 'tools/train.py'), run_name='__main__')
+    except SystemExit as stop:
+        assert not stop.code
+    finally:
+        sys.argv = argv
+    return work_dir

@@ -1,0 +1,117 @@
+"""Testing through the tool: same numbers however it is run, a dump that scores the same, bad input named."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+
+@pytest.fixture(scope='module')
+def checkpoint(trained):
+    return trained / 'epoch_3.pth'
+
+
+def _overall(path) -> dict:
+    return {name: metric['value'] for name, metric in json.loads(path.read_text())['overall']['metrics'].items()}
+
+
+def test_report_dump_and_pictures(config, checkpoint, tmp_path, tool):
+    status, out, err = tool('test', config, checkpoint, '--work-dir', tmp_path, '--shots', 2, '--dump',
+                            tmp_path / 'dump.npz', '--show-dir', tmp_path / 'show')
+    assert status == 0, err
+    assert 'PCK@0.2' in out and 'mPCK@.05:.20' in out and '95% interval' in out
+    report = json.loads((tmp_path / 'test_2shot.json').read_text())
+    assert report['shots'] == 2 and report['rows'] == 3 * 3 * 2 and len(report['categories']) == 3
+    assert len(list((tmp_path / 'show').glob('*.png'))) == 3
+    status, _, err = tool('analysis/score', tmp_path / 'dump.npz', '--json', tmp_path / 'again.json')
+    assert status == 0, err
+    assert _overall(tmp_path / 'again.json') == _overall(tmp_path / 'test_2shot.json')
+
+
+def test_plain_loop_workers_and_parts_give_the_same(config, checkpoint, tmp_path, tool):
+    dumps = {}
+    for name, options in dict(
+            kept=[], pairs=['test_cfg.keep_features=False'], parts=['test_cfg.max_pictures=4'],
+            workers=['test_dataloader.num_workers=2']).items():
+        extra = ['--cfg-options', *options] if options else []
+        dump = tmp_path / f'{name}.npz'
+        assert tool('test', config, checkpoint, '--work-dir', tmp_path, '--dump', dump, *extra)[0] == 0
+        dumps[name] = np.load(dump)['points']
+    for name in ('pairs', 'parts', 'workers'):
+        np.testing.assert_allclose(dumps[name], dumps['kept'], atol=1e-3)
+
+
+def test_two_processes_score_as_one(config, checkpoint, tmp_path, tool, repo):
+    assert tool('test', config, checkpoint, '--work-dir', tmp_path / 'one')[0] == 0
+    path = f'{os.path.dirname(sys.executable)}{os.pathsep}{os.environ["PATH"]}'
+    environment = dict(os.environ, PATH=path, PORT='29541', OMP_NUM_THREADS='1')
+    done = subprocess.run([str(repo / 'tools/dist_test.sh'), str(config), str(checkpoint), '2', '--work-dir',
+                           str(tmp_path / 'two')], env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = ((tmp_path / name / 'test_1shot.json').read_text() for name in ('one', 'two'))
+    assert json.loads(one)['categories'] == json.loads(two)['categories']
+
+
+def test_validation_split(config, checkpoint, tmp_path, tool):
+    assert tool('test', config, checkpoint, '--work-dir', tmp_path, '--split', 'val', '--episodes', 1)[0] == 0
+    names = {category['name'] for category in json.loads((tmp_path / 'val_1shot.json').read_text())['categories']}
+    assert all(name.startswith('val') for name in names)
+
+
+def _broken_copy(small, tmp_path, change):
+    """A copy of the data set with something broken in it."""
+    root = tmp_path / 'data'
+    shutil.copytree(small, root)
+    change(root)
+    return [f'test_dataloader.dataset.data_root={root}']
+
+
+def _truncate(root):
+    path = next((root / 'images/test21').glob('*.jpg'))
+    path.write_bytes(path.read_bytes()[:700])
+
+
+def _short_keypoints(root):
+    path = root / 'annotations/test.json'
+    data = json.loads(path.read_text())
+    data['annotations'][0]['keypoints'].pop()
+    path.write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda root: (root / 'annotations/test.json').unlink(), 'test.json: cannot read the annotation file'),
+    (lambda root: (root / 'annotations/test.json').write_text('{"images": ['), 'test.json: invalid JSON at line 1'),
+    (lambda root: (root / 'images/test21/0.jpg').unlink(), '1 of 18 image files are missing'),
+    (_short_keypoints, 'keypoint'),
+    (_truncate, 'truncated'),
+], ids=['missing file', 'invalid JSON', 'missing picture', 'wrong keypoint count', 'truncated JPEG'])
+@pytest.mark.parametrize('workers', [0, 2])
+def test_broken_data_is_one_line(config, checkpoint, small, tmp_path, tool, change, message, workers):
+    options = _broken_copy(small, tmp_path, change)
+    status, _, err = tool('test', config, checkpoint, '--work-dir', tmp_path / 'work', '--cfg-options', *options,
+                          f'test_dataloader.num_workers={workers}')
+    line = err.strip().splitlines()[-1]
+    assert status == 2 and line.startswith('error: ') and message in line and 'Traceback' not in err
+    assert not list(tmp_path.glob('work/*.json')) or change is _truncate
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['--shots', 0], 'shots=0'), (['--shots', 6], 'too few instances'), (['--episodes', 0], 'episodes=0'),
+    (['--cfg-options', 'model.head.channels=32'], 'is of another model'),
+])
+def test_bad_arguments_are_one_line(config, checkpoint, tmp_path, tool, arguments, message):
+    status, _, err = tool('test', config, checkpoint, '--work-dir', tmp_path / 'work', *arguments)
+    assert status == 2 and err.startswith('error: ') and message in err and len(err.strip().splitlines()) == 1
+    assert not (tmp_path / 'work').exists()
+
+
+def test_convert_checkpoint(tmp_path, tool):
+    torch.save({'fc.weight': torch.zeros(1)}, tmp_path / 'foreign.pth')
+    status, _, err = tool('convert_checkpoint', 'capeformer', tmp_path / 'foreign.pth', tmp_path / 'out.pth')
+    assert status == 2 and "'fc.weight' is not one of the released model" in err
+    assert os.listdir(tmp_path) == ['foreign.pth']

@@ -1,0 +1,95 @@
+"""Training through the tool: what it leaves behind, and that a killed run goes on to the same weights."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from capekit.interop import read_checkpoint
+
+
+def _equal(a, b) -> bool:
+    """Two nested structures of tensors are equal to the bit."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(_equal(x, y) for x, y in zip(a, b, strict=True))
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
+
+def _same_training(a, b) -> bool:
+    a, b = read_checkpoint(a), read_checkpoint(b)
+    return _equal(a['state_dict'], b['state_dict']) and _equal(a['optimizer'], b['optimizer'])
+
+
+def test_what_a_run_leaves(trained, config):
+    names = set(os.listdir(trained))
+    assert {'epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth', 'last_checkpoint', 'run.json', 'config.py'} <= names
+    assert any(name.startswith('best_PCK@0.2') for name in names)
+    run = json.loads((trained / 'run.json').read_text())
+    assert run['command'][1] == str(config) and run['torch'] == torch.__version__
+    # Weights-only reading, which `read_checkpoint` does, takes everything in it.
+    assert read_checkpoint(trained / 'epoch_3.pth')['message_hub']['log_scalars']['train/loss']['values']
+
+
+def test_killed_and_resumed_ends_in_the_same_weights(trained, config, repo, tmp_path, tool):
+    process = subprocess.Popen(
+        [sys.executable, str(repo / 'tools/train.py'), str(config), '--work-dir', str(tmp_path), '--deterministic'],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 120
+    for line in process.stdout:
+        if 'Epoch(train)' in line and '[2][2/3]' in line:  # in the middle of the second epoch
+            process.send_signal(signal.SIGKILL)
+            break
+        assert time.monotonic() < deadline
+    assert process.wait() == -signal.SIGKILL
+    assert sorted(tmp_path.glob('epoch_*.pth')) == [tmp_path / 'epoch_1.pth']
+    status, _, err = tool('train', config, '--work-dir', tmp_path, '--deterministic', '--resume')
+    assert status == 0, err
+    assert _same_training(tmp_path / 'epoch_3.pth', trained / 'epoch_3.pth')
+
+
+def test_two_workers_train_as_none(trained, config, tmp_path, tool):
+    status, _, err = tool('train', config, '--work-dir', tmp_path, '--deterministic', '--cfg-options',
+                          'train_dataloader.num_workers=2', 'train_cfg.max_epochs=1', 'param_scheduler.1.end=20')
+    assert status == 0, err
+    assert _same_training(tmp_path / 'epoch_1.pth', trained / 'epoch_1.pth')
+
+
+def test_seed_changes_the_run(trained, config, tmp_path, tool):
+    assert tool('train', config, '--work-dir', tmp_path, '--seed', '5', '--no-validate', '--cfg-options',
+                'train_cfg.max_epochs=1')[0] == 0
+    assert not _same_training(tmp_path / 'epoch_1.pth', trained / 'epoch_1.pth')
+    assert not list(tmp_path.glob('best_*'))
+
+
+def test_amp_trains_in_bfloat16_on_cpu(config, tmp_path, tool):
+    status, _, err = tool('train', config, '--work-dir', tmp_path, '--amp', '--no-validate', '--cfg-options',
+                          'train_cfg.max_epochs=1')
+    assert status == 0, err
+    weights = read_checkpoint(tmp_path / 'epoch_1.pth')['state_dict']
+    assert all(value.isfinite().all() for value in weights.values() if value.is_floating_point())
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['--resume'], 'no checkpoint in'),
+    (['--resume', 'none.pth'], 'checkpoint none.pth: no such file'),
+    (['--cfg-options', 'model.head.decoder_layer=1'], "did you mean 'decoder_layers'"),
+    (['--cfg-options', 'model.backbone.weights=none.pth'], "backbone weights 'none.pth': no such file"),
+    (['--cfg-options', 'train_dataloader.dataset.ann_file=none.json'], 'none.json: cannot read the annotation file'),
+    (['--cfg-options', 'train_dataloader.sampler.shots=0'], 'shots=0'),
+    (['--cfg-options', 'train_dataloader.sampler.shots=6'], 'categories have too few instances'),
+    (['--cfg-options', 'train_dataloader.dataset.images=elsewhere'], 'image files are missing'),
+])
+def test_bad_input_is_one_line_and_nothing_is_written(config, tmp_path, tool, arguments, message):
+    work_dir = tmp_path / 'work'
+    status, _, err = tool('train', config, '--work-dir', work_dir, *arguments)
+    assert status == 2
+    lines = err.strip().splitlines()
+    assert lines[-1].startswith('error: ') and message in lines[-1] and 'Traceback' not in err
+    assert not work_dir.exists()
