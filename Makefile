@@ -31,7 +31,7 @@ demo: setup
 	$(RUN) tools/demo.py $(ARGS)
 
 benchmark: setup
-	$(RUN) tools/benchmark.py $(ARGS)
+	$(RUN) tools/analysis/benchmark.py $(ARGS)
 
 lock:
 	uv pip compile --universal --python-version 3.10 --no-annotate --no-emit-index-url \
