@@ -1,0 +1,288 @@
+"""Keypoint padding: categories of 8 to 68 keypoints brought to one number of slots (FMMP section 3.4), and the graph.
+
+A keypoint is added on a link at lambda * start + (1 - lambda) * end (equation 8); supports and query share lambda, so
+an added keypoint means the same place of the object in every picture. Everything is batched and runs on the device the
+links are on.
+
+Two variants. 'paper': the points of a link are chained in geometric order and the chain replaces the link, where both
+its ends are visible; invisible keypoints are left out of the graph. 'release', what the published checkpoints were
+trained with: lambda rises from slot to slot, so the first point is the one nearest the *end* yet is linked to the
+*start*; the chain is added to the link; an invisible keypoint is still reached from its visible neighbours, and only
+not expanded; the number of keypoints is the largest linked one + 1, so a last keypoint without a link is overwritten.
+
+What neither settles, here:
+- A category without links gets zero padding, and every keypoint is its own only neighbour.
+- A link given twice counts as two links when points are handed out, as in the files it came from, and as one in the
+  graph. A link from a keypoint to itself carries points too, all at that keypoint, and adds nothing to the graph
+  but their chain.
+- A category with as many keypoints as slots is not padded; one with more is an error.
+- A link with an invisible end carries points all the same, invisible ones without a chain, so that a slot means the
+  same in every picture of an episode.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from capekit.errors import CapekitError
+
+KINDS = ('zero', 'uniform', 'mixup')
+VARIANTS = ('release', 'paper')
+MAX_SLOTS = 254  # a slot and "none" fit into a byte
+
+
+@dataclass(frozen=True)
+class MixupDraws:
+    """The random part of mixup padding; supports and query of an episode share it."""
+
+    ratios: Tensor
+    """(B, T) float32 lambda of every slot."""
+    links: Tensor
+    """(B, T) int64 link numbers; the first T - K count, in any order."""
+
+    @staticmethod
+    def draw(links: list, slots: int, alpha: float = 1.0, generator: torch.Generator | None = None) -> 'MixupDraws':
+        """Draw for B categories: lambda ~ Beta(alpha, alpha), link numbers uniform, with repetition.
+
+        Args:
+            links: B tensors (E, 2); their device is where is drawn.
+            slots: T.
+            alpha: 1 is the uniform distribution.
+            generator: on that device; None is PyTorch's own. With a generator all categories get the same draws, so
+                that an answer does not depend on what else is in the batch.
+        """
+        device = links[0].device
+        rows = len(links) if generator is None else 1
+        concentration = torch.full((2, rows, slots), float(alpha), device=device)
+        gamma = torch._standard_gamma(concentration, generator=generator)
+        where = torch.rand(rows, slots, device=device, generator=generator)
+        counts = torch.tensor([len(pairs) for pairs in links], device=device)[:, None]
+        numbers = (where * counts).long().minimum((counts - 1).clamp(min=0))  # rounding may reach `counts`
+        return MixupDraws((gamma[0] / gamma.sum(0)).expand(len(links), -1), numbers)
+
+
+@functools.cache
+def _steps(slots: int) -> Tensor:
+    """(T + 1, T + 1) float32, row n: the n lambdas that divide a link equally.
+
+    By `linspace`, whose rounding is that of the released code, and on the CPU, so that all devices pad alike.
+    """
+    table = torch.zeros(slots + 1, slots + 1)
+    for count in range(1, slots + 1):
+        table[count, :count] = torch.linspace(0, 1, count + 2)[1:-1]
+    return table
+
+
+class Padding:
+    """What each of T slots is, for B categories at once.
+
+    Slots below a category's number of keypoints K are real. Then come the added points, link by link in ascending link
+    number, then zero padding: points at 0, never visible.
+
+    Args:
+        kind: 'zero'; 'uniform', floor((T - K) / E) points on each of E links at equal steps, the rest zero; 'mixup',
+            T - K points at drawn places of drawn links.
+        num_keypoints: (B,) int64.
+        links: B tensors (E, 2) int64.
+        slots: T.
+        variant: 'release' or 'paper', see the module.
+        draws: for mixup.
+
+    Attributes:
+        counts: (B,) int64 K, after the variant's rule.
+        link: (B, T) int64 number of the link that an added point is on, else -1.
+        ratio: (B, T) float32 lambda of the added points, else 0.
+
+    Raises:
+        CapekitError: unknown kind or variant, too many slots.
+    """
+
+    def __init__(self, kind: str, num_keypoints: Tensor, links: list, slots: int, variant: str = 'release',
+                 draws: MixupDraws | None = None):
+        for name, value, valid in (('padding', kind, KINDS), ('variant', variant, VARIANTS)):
+            if value not in valid:
+                raise CapekitError(f'keypoint padding: {name}={value!r} is not one of {", ".join(valid)}')
+        if slots > MAX_SLOTS:
+            raise CapekitError(f'num_slots={slots}: at most {MAX_SLOTS}')
+        self.slots, self.variant = slots, variant
+        device = num_keypoints.device
+        self.links = torch.nn.utils.rnn.pad_sequence([pairs.to(device) for pairs in links], batch_first=True)
+        self.num_links = torch.tensor([len(pairs) for pairs in links], device=device)
+        given = torch.arange(self.links.shape[1], device=device) < self.num_links[:, None]  # (B, E)
+        self.counts = num_keypoints
+        if variant == 'release' and self.links.shape[1]:
+            largest = self.links.masked_fill(~given[..., None], -1).amax((1, 2)) + 1
+            self.counts = torch.where(self.num_links > 0, largest, num_keypoints)
+        self.slot = torch.arange(slots, device=device)
+        if kind == 'zero' or not self.links.shape[1]:
+            self.link = torch.full((len(links), slots), -1, device=device)
+            self.ratio = torch.zeros(len(links), slots, device=device)
+        else:
+            self.link, self.ratio = self._uniform() if kind == 'uniform' else self._mixup(draws)
+        self._graph(given)
+
+    def _uniform(self) -> tuple:
+        """`link` and `ratio` of uniform padding."""
+        each = torch.div(self.slots - self.counts, self.num_links.clamp(min=1), rounding_mode='floor')
+        each = each.clamp(min=0)[:, None]
+        place = self.slot - self.counts[:, None]
+        link = torch.div(place, each.clamp(min=1), rounding_mode='floor')
+        added = (place >= 0) & (link < self.num_links[:, None]) & (each > 0)
+        step = (place - link * each).masked_fill(~added, 0)
+        if self.variant == 'paper':
+            step = (each - 1 - step).masked_fill(~added, 0)
+        ratio = _steps(self.slots).to(place.device)[each, step]
+        return link.masked_fill(~added, -1), ratio.masked_fill(~added, 0)
+
+    def _mixup(self, draws: MixupDraws) -> tuple:
+        """`link` and `ratio` of mixup padding."""
+        count = self.counts[:, None]
+        place = self.slot - count
+        added = (place >= 0) & (self.num_links[:, None] > 0)
+        # Slot K + t gets the t-th smallest of the first T - K link numbers: real slots sort in front as -1.
+        drawn = draws.links.gather(1, place.clamp(min=0))
+        link = drawn.masked_fill(~added, -1).sort(1).values
+        # Within a link the slots' own lambdas are put in order; two stable sorts are one by (link, lambda).
+        by_ratio = draws.ratios.argsort(dim=1, descending=self.variant == 'paper', stable=True)
+        order = by_ratio.gather(1, link.gather(1, by_ratio).argsort(dim=1, stable=True))
+        return link, draws.ratios.gather(1, order).masked_fill(~added, 0)
+
+    def _graph(self, given: Tensor) -> None:
+        """All edges that some picture may have: the links, then the chains slot by slot, (B, E + 2T).
+
+        `pairs` (B, E + 2T, 2), where they `exists` (B, E + 2T); then the graph's halves, node by node, each node's in
+        the order of the edges: `node`, `neighbour`, where the node's halves `start`, all (B, 2 (E + 2T)).
+        """
+        batch, count = given.shape
+        added = self.link >= 0
+        first, last = added.clone(), added.clone()
+        first[:, 1:] &= self.link[:, 1:] != self.link[:, :-1]
+        last[:, :-1] &= self.link[:, :-1] != self.link[:, 1:]
+        padded = F.pad(self.links, (0, 0, 0, 1))  # without links there is one to gather
+        self.ends = ends = padded.gather(1, self.link.clamp(min=0)[..., None].expand(-1, -1, 2))  # (B, T, 2)
+        here = self.slot.expand(batch, -1)
+        before = torch.stack((torch.where(first, ends[..., 0], (here - 1).clamp(min=0)), here), -1)
+        after = torch.stack((here, ends[..., 1]), -1)
+        self.pairs = torch.cat((self.links, torch.stack((before, after), 2).flatten(1, 2)), 1)
+        self.exists = torch.cat((given, torch.stack((added, last), 2).flatten(1, 2)), 1)
+        self.is_link = torch.arange(self.pairs.shape[1], device=given.device) < count
+        if self.variant == 'paper':  # a link that carries points is replaced by its chain
+            carries = torch.zeros(batch, count + 1, dtype=torch.bool, device=given.device)
+            self.exists[:, :count] &= ~carries.scatter(1, self.link % (count + 1), True)[:, :count]
+
+        # Equal pairs, whichever way round, are one edge of the graph, the first; a pair of equal ends is none.
+        low, high = self.pairs.amin(-1), self.pairs.amax(-1)
+        key = torch.where(self.exists, low * self.slots + high, -1)
+        key, place = key.sort(dim=1, stable=True)
+        again = F.pad(key[:, 1:] == key[:, :-1], (1, 0))
+        edge = self.exists & (low != high) & ~torch.zeros_like(again).scatter(1, place, again)
+
+        # Of [a, b], b gains a, then a gains b.
+        node = self.pairs.flip(-1).masked_fill(~edge[..., None], self.slots).flatten(1)
+        self.node, order = node.sort(dim=1, stable=True)
+        position = torch.arange(node.shape[1], device=node.device).expand(batch, -1)
+        same = F.pad(self.node[:, 1:] == self.node[:, :-1], (1, 0))
+        self.start = position.masked_fill(same, 0).cummax(1).values
+        self.neighbour = self.pairs.flatten(1).gather(1, order)
+        self.unconditional = (self.is_link.repeat_interleave(2)[order] if self.variant == 'release'
+                              else torch.zeros_like(same))
+
+    def pad(self, points: Tensor, visible: Tensor) -> tuple:
+        """Points and visibility of all slots, in one or several pictures of each category.
+
+        Args:
+            points: (B, K', 2) or (B, S, K', 2) with at least K' >= K slots; what padding holds does not matter.
+            visible: (B, K') or (B, S, K') bool.
+
+        Returns:
+            points (B, T, 2) or (B, S, T, 2), equation 8; visible (B, T) or (B, S, T), both ends' for added points.
+
+        Raises:
+            CapekitError: more keypoints than slots.
+        """
+        given = points.shape[-2]
+        if given > self.slots:
+            raise CapekitError(f'{given} keypoints do not fit into {self.slots} slots; set num_slots={given} or more')
+        shape = points.shape[:-2]
+
+        def per_picture(value: Tensor) -> Tensor:
+            """(B, ...) -> (B, S, ...) where there is an S."""
+            return value if len(shape) == 1 else value[:, None].expand(-1, shape[1], *value.shape[1:])
+
+        points = F.pad(points, (0, 0, 0, self.slots - given))
+        visible = F.pad(visible, (0, self.slots - given))
+        added, ratio = per_picture(self.link >= 0), per_picture(self.ratio)[..., None]
+        start, end = per_picture(self.ends).unbind(-1)
+        index = start[..., None].expand(*start.shape, 2), end[..., None].expand(*end.shape, 2)
+        mixed = ratio * points.gather(-2, index[0]) + (1 - ratio) * points.gather(-2, index[1])
+        real = per_picture(self.slot < self.counts[:, None])
+        points = torch.where(added[..., None], mixed, points.masked_fill(~real[..., None], 0))
+        visible = torch.where(added, visible.gather(-1, start) & visible.gather(-1, end), visible & real)
+        return points, visible
+
+    def edges(self, visible: Tensor) -> list:
+        """B lists of [a, b] of one picture each, `visible` (B, T): links in their order, then chains."""
+        seen = visible.gather(1, self.pairs.flatten(1)).unflatten(1, (-1, 2)).all(-1)
+        there = self.exists & (seen | (self.is_link if self.variant == 'release' else False))
+        return [pairs[mask].tolist() for pairs, mask in zip(self.pairs, there, strict=True)]
+
+    def breadth_first(self, visible: Tensor, count: int = 8) -> Tensor:
+        """The first `count` keypoints that breadth-first search reaches from each one, itself the first.
+
+        Neighbours are taken in the order of the edges; `count` may not be reached, the rest is the keypoint itself.
+        An invisible keypoint has no neighbours; whether it is one: see the module.
+
+        Args:
+            visible: (B, S, T) bool of `pad`.
+            count: M.
+
+        Returns:
+            (B, S, T, M) int64 slots.
+        """
+        batch, shots, slots = visible.shape
+        neighbours = self._neighbours(visible, count - 1)  # (R + 1, M - 1)
+        # One queue a slot of a picture, R = B S T of them. They come last, so that an operation runs along all of them;
+        # and bytes (slot + 1, 0 for a free place) and products, a dozen times faster here than numbers and where().
+        rows = torch.arange(batch * shots * slots, device=visible.device)
+        itself = (rows % slots + 1).to(torch.uint8)
+        base = rows - rows % slots - 1
+        queue = torch.cat((itself[None], neighbours[:-1].T))
+        length = queue.ne(0).sum(0, dtype=torch.uint8)
+        place = torch.arange(count, device=visible.device, dtype=torch.uint8)[:, None].expand_as(queue).contiguous()
+        for head in range(1, count - 1):
+            node = queue[head]
+            found = neighbours.index_select(0, torch.where(node == 0, len(rows), base + node)).T.contiguous()
+            # "No neighbour" is never new where a place is free, and nothing arrives where none is.
+            new = (found[:, None] != queue).view(torch.uint8).amin(1)
+            goes_to = length - 1 + new.cumsum(0, dtype=torch.uint8)
+            arrived = (found * new)[:, None] * (goes_to[:, None] == place).view(torch.uint8)
+            queue = torch.maximum(queue, arrived.amax(0))
+            length = (length + new.sum(0, dtype=torch.uint8)).clamp(max=count)
+        queue = torch.where(queue == 0, itself, queue) - 1
+        return queue.T.reshape(batch, shots, slots, count).long()
+
+    def _neighbours(self, visible: Tensor, count: int) -> Tensor:
+        """(B S T + 1, count) uint8: slot + 1 of the first neighbours of every slot of every picture, 0 for none; the
+        last row is nobody's. A search that keeps `count` + 1 keypoints never looks further down a list."""
+        batch, shots, slots = visible.shape
+
+        def per_picture(value: Tensor) -> Tensor:
+            return value[:, None].expand(-1, shots, -1)
+
+        seen = F.pad(visible, (0, 1))  # nobody's halves are of node T
+        kept = seen.gather(2, per_picture(self.node)) & (
+            seen.gather(2, per_picture(self.neighbour)) | self.unconditional[:, None])
+        before = kept.cumsum(2) - kept.long()
+        rank = before - before.gather(2, per_picture(self.start))
+        kept &= rank < count
+        picture = torch.arange(batch * shots, device=visible.device).view(batch, shots, 1)
+        row = picture * slots + self.node[:, None]
+        nobody = batch * shots * slots
+        result = torch.zeros((nobody + 1) * count, dtype=torch.uint8, device=visible.device)
+        # What is not kept all lands in nobody's row, as 0.
+        target = (row * count + rank).masked_fill_(~kept, nobody * count)
+        value = (self.neighbour[:, None] + 1).to(torch.uint8) * kept.view(torch.uint8)
+        return result.scatter_(0, target.flatten(), value.flatten()).view(-1, count)
