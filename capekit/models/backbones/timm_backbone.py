@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from capekit.errors import CapekitError
 from capekit.registry import MODELS
@@ -16,7 +16,7 @@ class TimmBackbone(BaseModule):
 
     Args:
         name: timm's name. `resnet50.tv_in1k` is the network and the ImageNet weights that the CAPE papers use; its
-            parameters carry torchvision's names.
+            parameters carry torchvision's names. `hrnet_w32.ms_in1k` has 32, 64, 128, 256 channels at strides 4 to 32.
         strides: of the maps to give, each a power of two that the network has.
         weights: None (random), 'imagenet' (fetched by timm when training starts, never when a checkpoint is loaded)
             or the path of a local file (.pth or .safetensors) with the network's own parameter names.
@@ -41,7 +41,18 @@ class TimmBackbone(BaseModule):
         self.name, self.weights, self.strides = name, weights, tuple(sorted(strides))
         self.network = timm.create_model(
             name, features_only=True, out_indices=[available.index(stride) for stride in self.strides], **extra)
+        if name.startswith('hrnet'):
+            self._drop_unused_fusions()
         self.channels = tuple(self.network.feature_info.channels())
+
+    def _drop_unused_fusions(self) -> None:
+        """HRNet fuses its branches once for every stride. The fusions of maps that are not given would cost time and
+        leave parameters without a gradient, which a distributed run refuses.
+        """
+        fusions = self.network.stage4[-1].fuse_layers
+        for index in range(len(fusions)):
+            if 4 * 2 ** index not in self.strides:
+                fusions[index] = nn.ModuleList([nn.Identity()])
 
     def init_weights(self) -> None:
         """Load `weights`; mmengine's runner calls this once, before training starts."""

@@ -31,6 +31,11 @@ def sine_grid(height: int, width: int, channels: int, device=None, temperature: 
     return torch.cat((y, x), -1).flatten(0, 1)
 
 
+def sine_numbers(count: int, channels: int, device=None, temperature: float = 10000.0) -> Tensor:
+    """Encodings of the numbers 0 .. count - 1, as Vaswani et al. number words: (count, C); none depends on `count`."""
+    return _encode_axis(torch.arange(count, device=device, dtype=torch.float32), channels, temperature)
+
+
 def sine_points(points: Tensor, channels: int, temperature: float = 10000.0) -> Tensor:
     """Encodings of normalised points: (..., 2) x, y in [0, 1] -> (..., C), the y half first."""
     angle = points * 2 * math.pi

@@ -1,0 +1,106 @@
+"""A category's prior structure: how much keypoint i listens to keypoint j, predicted from the support (SDPNet, 3.3).
+
+The three predictors of table 3 answer (B, K, K) with rows that sum to 1, rows and columns of keypoints that are not
+`valid` being 0. They differ in how a strength is predicted and in nothing else.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from .masking import masked_mean, masked_softmax
+
+STRUCTURES = ('attention', 'concatenation', 'global')
+SPARSITIES = ('root', 'l1')
+
+
+def _rows(strengths: Tensor, valid: Tensor) -> Tensor:
+    """Strengths (B, ..., K, K) -> softmax over the valid keypoints j, in the rows of valid keypoints i."""
+    shape = (len(valid), *[1] * (strengths.dim() - 3))
+    return masked_softmax(strengths, valid.view(*shape, 1, -1)) * valid.view(*shape, -1, 1)
+
+
+class AttentionStructure(nn.Module):
+    """Scaled inner products in several embedding spaces (equation 3, "multi-head attention").
+
+    The mean over the spaces and not their sum: a factor that the matrix of the graph convolution absorbs, and rows then
+    sum to 1 however many spaces there are.
+    """
+
+    def __init__(self, channels: int, spaces: int):
+        super().__init__()
+        self.spaces = spaces
+        self.theta = nn.Linear(channels, channels, bias=False)
+        self.phi = nn.Linear(channels, channels, bias=False)
+
+    def forward(self, tokens: Tensor, valid: Tensor) -> Tensor:
+        """tokens (B, K, C), valid (B, K) bool -> (B, K, K)."""
+        theta, phi = (linear(tokens).unflatten(-1, (self.spaces, -1)).transpose(1, 2)  # (B, spaces, K, C / spaces)
+                      for linear in (self.theta, self.phi))
+        strengths = theta @ phi.transpose(-2, -1) / theta.shape[-1] ** 0.5
+        return _rows(strengths, valid).mean(1)  # equation 3
+
+
+class ConcatenationStructure(nn.Module):
+    """A strength for each pair from its two features, concatenated.
+
+    The paper names one fully connected layer. Alone under a softmax it would give all keypoints the same row (the part
+    of i is the same for every j), so a hidden layer stands before it.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        # A linear layer on [i, j] is the sum of one on i and one on j: no (K, K, 2 C) array is needed.
+        self.first = nn.Linear(channels, channels)
+        self.second = nn.Linear(channels, channels, bias=False)
+        self.strength = nn.Linear(channels, 1, bias=False)
+
+    def forward(self, tokens: Tensor, valid: Tensor) -> Tensor:
+        """As `AttentionStructure`."""
+        pairs = (self.first(tokens)[:, :, None] + self.second(tokens)[:, None]).relu()  # (B, K, K, C)
+        return _rows(self.strength(pairs)[..., 0], valid)
+
+
+class GlobalStructure(nn.Module):
+    """All strengths at once from the mean of the keypoints' features; those of the slots beyond K are not used."""
+
+    def __init__(self, channels: int, num_slots: int):
+        super().__init__()
+        self.num_slots = num_slots
+        self.strengths = nn.Linear(channels, num_slots ** 2)
+
+    def forward(self, tokens: Tensor, valid: Tensor) -> Tensor:
+        """As `AttentionStructure`."""
+        strengths = self.strengths(masked_mean(tokens, valid[..., None], 1)).unflatten(-1, (self.num_slots, -1))
+        slots = tokens.shape[1]
+        return _rows(strengths[:, :slots, :slots], valid)
+
+
+def structure_edges(structure: Tensor) -> Tensor:
+    """(B, K, K) -> bool: the pairs that a structure joins, those with at least half of the strongest of their row.
+
+    A keypoint that listens only to itself has no edge, one that listens to all alike an edge to each.
+    """
+    strong = (structure > 0) & (structure >= 0.5 * structure.amax(-1, keepdim=True))
+    return strong & ~torch.eye(structure.shape[-1], dtype=torch.bool, device=structure.device)
+
+
+def edge_density(structure: Tensor, valid: Tensor) -> Tensor:
+    """(B, K, K), (B, K) bool -> (B,): the share of the ordered pairs of different valid keypoints that are edges."""
+    count = valid.sum(1)
+    return structure_edges(structure).sum((1, 2)) / (count * (count - 1)).clamp(min=1)
+
+
+def sparsity(structure: Tensor, valid: Tensor, form: str = 'root') -> Tensor:
+    """Equation 8: the mean over the pairs of valid keypoints of |strength| ('l1') or of its square root ('root').
+
+    The strengths of a row are positive and sum to 1, so 'l1', the paper's letter, is 1 / K whatever the structure and
+    has no gradient. 'root' is the same sum with another exponent, which acts: it is least, 1 / K, where every row has a
+    single edge, and largest, 1 / sqrt(K), where all strengths are equal.
+
+    Returns:
+        (B,).
+    """
+    # The root's slope is infinite at 0: the little more keeps its product with the softmax's slope finite.
+    strength = structure.abs() if form == 'l1' else (structure + 1e-6).sqrt()
+    pairs = valid[:, :, None] & valid[:, None]
+    return (strength * pairs).sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)  # equation 8
