@@ -23,7 +23,29 @@ _CAPEFORMER = (
     (r'keypoint_head\.transformer\.proposal_generator\.dynamic_proj\.', 'head.proposal_generator.channel_attention.'),
     (r'keypoint_head\.kpt_branch\.(\d+)\.mlp\.', r'head.offset_mlps.\1.'),
 )
-# Inside a transformer layer, after its prefix.
+_POMNET = (
+    (r'encoder_sample\.', 'support_backbone.network.'),
+    (r'encoder_query\.', 'backbone.network.'),
+    (r'keypoint_head\.input_proj\.', 'head.query_projection.'),
+    (r'keypoint_head\.query_proj\.', 'head.support_projection.'),
+    (r'keypoint_head\.transformer\.encoder\.layers\.', 'head.encoder.'),
+    (r'keypoint_head\.transformer\.decoder\.layers\.', 'head.interaction.'),
+    (r'keypoint_head\.transformer\.decoder\.post_norm\.', 'head.interaction_norm.'),
+    (r'keypoint_head\.relation_model\.conv\.conv\.', 'head.matching.conv.'),
+    (r'keypoint_head\.relation_model\.conv\.bn\.', 'head.matching.norm.'),
+    (r'keypoint_head\.deconv_layers\.', 'head.matching.decoder.'),
+    (r'keypoint_head\.final_layer\.', 'head.matching.decoder.9.'),
+)
+_FMMP = (
+    (r'backbone\.', 'backbone.network.'),
+    (r'backbone_projs\.(\d+)\.0\.', r'head.pyramid.projections.\1.'),
+    (r'predictor\.support_layers\.', 'head.support_layers.'),
+    (r'predictor\.decoder_layers\.', 'head.query_layers.'),
+    (r'predictor\.pos_embed_proj\.layers\.0\.', 'head.position_mlp.0.'),
+    (r'predictor\.pos_embed_proj\.layers\.1\.', 'head.position_mlp.2.'),
+    (r'predictor\.kpt_branch\.(\d+)\.mlp\.', r'head.offset_mlps.\1.'),
+)
+# Inside a transformer layer, after its prefix: DETR's names and mmcv's.
 _ENCODER_LAYER = ((r'self_attn\.', 'self_attention.attention.'), (r'norm1\.', 'self_attention.norm.'),
                   (r'linear1\.', 'feed_forward.expand.'), (r'linear2\.', 'feed_forward.reduce.'),
                   (r'norm2\.', 'feed_forward.norm.'))
@@ -31,6 +53,23 @@ _DECODER_LAYER = ((r'self_attn\.', 'self_attention.attention.'), (r'norm1\.', 's
                   (r'multihead_attn\.', 'cross_attention.attention.'), (r'choker\.', 'cross_attention.reduce.'),
                   (r'norm2\.', 'cross_attention.norm.'), (r'linear1\.', 'feed_forward.expand.'),
                   (r'linear2\.', 'feed_forward.reduce.'), (r'norm3\.', 'feed_forward.norm.'))
+_MMCV_LAYER = ((r'attentions\.0\.attn\.', 'self_attention.attention.'), (r'norms\.0\.', 'self_attention.norm.'),
+               (r'ffns\.0\.layers\.0\.0\.', 'feed_forward.expand.'),
+               (r'ffns\.0\.layers\.1\.', 'feed_forward.reduce.'))
+_MMCV_ENCODER_LAYER = (*_MMCV_LAYER, (r'norms\.1\.', 'feed_forward.norm.'))
+_MMCV_DECODER_LAYER = (*_MMCV_LAYER, (r'attentions\.1\.attn\.', 'cross_attention.attention.'),
+                       (r'norms\.1\.', 'cross_attention.norm.'), (r'norms\.2\.', 'feed_forward.norm.'))
+_SIDE_ATTENTION = r'deform_attn\.attn_layers\.(\d+)\.'
+_FMMP_LAYER = ((r'self_attn\.', 'self_attention.attention.'), (r'self_norm1\.', 'self_attention.norm.'),
+               (r'self_linear1\.', 'self_feed_forward.expand.'), (r'self_linear2\.', 'self_feed_forward.reduce.'),
+               (r'self_norm2\.', 'self_feed_forward.norm.'),
+               (_SIDE_ATTENTION + r'sampling_offsets\.', r'sampler.attentions.\1.offsets.'),
+               (_SIDE_ATTENTION + r'attention_weights\.', r'sampler.attentions.\1.weights.'),
+               (_SIDE_ATTENTION + r'value_proj\.', r'sampler.attentions.\1.value_projection.'),
+               (_SIDE_ATTENTION + r'output_proj\.', r'sampler.attentions.\1.output_projection.'),
+               (r'deform_attn\.projector\.0\.', 'sampler.reduce.'), (r'norm1\.', 'norm.'),
+               (r'linear1\.', 'feed_forward.expand.'), (r'linear2\.', 'feed_forward.reduce.'),
+               (r'norm2\.', 'feed_forward.norm.'))
 
 
 def _rename(name: str, rules: tuple) -> str:
@@ -41,16 +80,19 @@ def _rename(name: str, rules: tuple) -> str:
     raise CapekitError(f'parameter {name!r} is not one of the released model')
 
 
-def _capeformer(name: str) -> str:
-    name = _rename(name, _CAPEFORMER)
-    layer = re.match(r'(head\.(encoder|decoder)\.\d+\.)(.*)', name)
-    if layer:
-        rules = _ENCODER_LAYER if layer[2] == 'encoder' else _DECODER_LAYER
-        name = layer[1] + _rename(layer[3], rules)
-    return name
+def _renamer(rules: tuple, **layers: tuple) -> Callable[[str], str]:
+    """Released name -> ours; `layers` are the rules inside `head.<name>.<index>.`, by name."""
+    def rename(name: str) -> str:
+        name = _rename(name, rules)
+        layer = re.match(rf'(head\.({"|".join(layers)})\.\d+\.)(.*)', name)
+        return layer[1] + _rename(layer[3], layers[layer[2]]) if layer else name
+    return rename
 
 
-CONVERTERS: dict[str, Callable[[str], str]] = dict(capeformer=_capeformer)
+CONVERTERS: dict[str, Callable[[str], str]] = dict(
+    capeformer=_renamer(_CAPEFORMER, encoder=_ENCODER_LAYER, decoder=_DECODER_LAYER),
+    fmmp=_renamer(_FMMP, support_layers=_FMMP_LAYER, query_layers=_FMMP_LAYER),
+    pomnet=_renamer(_POMNET, encoder=_MMCV_ENCODER_LAYER, interaction=_MMCV_DECODER_LAYER))
 
 
 def convert(method: str, content: dict) -> dict:

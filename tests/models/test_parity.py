@@ -13,7 +13,8 @@ from capekit.models.layers import gaussian_heatmaps
 from capekit.structures import Episode
 
 ALIAS = dict(capeformer=[('encoder_sample.', 'encoder_query.')])
-CONFIG = dict(capeformer='configs/_base_/models/capeformer_r50.py')
+CONFIG = dict(capeformer='configs/_base_/models/capeformer_r50.py', pomnet='configs/_base_/models/pomnet_r50.py',
+              fmmp='configs/_base_/models/fmmp-release_r50.py')
 
 
 def _case(shared, name):
@@ -52,9 +53,58 @@ def test_capeformer(shared, repo, name):
     similarity = case['out/similarity']
     np.testing.assert_allclose(prediction.extras['similarity'], similarity, rtol=0, atol=1e-3 * np.ptp(similarity))
 
+    _check_losses(estimator, episode, case)
+
+
+def _check_losses(estimator, episode, case):
     losses = estimator(episode, mode='loss')
     recorded = {key[len('out/loss/'):]: float(case[key]) for key in case.files if key.startswith('out/loss/')}
     assert {key: float(value.detach()) for key, value in losses.items()} == pytest.approx(recorded, rel=1e-4)
+
+
+@pytest.mark.parametrize('name', ['pomnet_1shot', 'pomnet_5shot'])
+def test_pomnet(shared, repo, name):
+    case, state = _case(shared, name)
+    estimator = init_estimator(repo / CONFIG['pomnet'])
+    estimator.load_state_dict(convert('pomnet', state))
+    episode = _episode(case)
+    prediction = estimator(episode, mode='predict')
+    np.testing.assert_array_equal(prediction.extras['mask'], case['out/mask'])
+    # Padding included, though it is not computed slot by slot.
+    heatmaps = case['out/heatmaps_first8']
+    np.testing.assert_allclose(prediction.extras['heatmaps'][:, :8], heatmaps, rtol=0, atol=1e-3 * np.ptp(heatmaps))
+    np.testing.assert_allclose(prediction.points * 256, case['out/keypoints'], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(prediction.extras['maxima'], case['out/scores'], rtol=0, atol=1e-3 * np.ptp(heatmaps))
+    _check_losses(estimator, episode, case)
+
+
+@pytest.mark.parametrize('name', ['fmmp_1shot', 'fmmp_5shot'])
+def test_fmmp(shared, repo, name):
+    case, state = _case(shared, name)
+    estimator = init_estimator(repo / CONFIG['fmmp'])
+    estimator.load_state_dict(convert('fmmp', state))
+    episode = _episode(case)
+    episode.links = [torch.tensor(links) for links in json.loads(str(case['out/skeletons']))]
+    prediction = estimator(episode, mode='predict')
+    extras = prediction.extras
+    np.testing.assert_array_equal(extras['padded_points'], case['out/padded_points'][:, :-1])
+    np.testing.assert_array_equal(extras['padded_visible'], case['out/padded_visible'][:, :-1])
+    np.testing.assert_array_equal(extras['orders'], case['out/reference_index'][:, :-1, :, :8])
+    np.testing.assert_array_equal(extras['query_order'], case['out/reference_index'][:, -2, :, :8])
+    np.testing.assert_allclose(extras['padded_layers'], case['out/layers'], rtol=0, atol=5e-5)
+    np.testing.assert_array_equal(prediction.points, prediction.layers[-1])
+    # The query, which the loss pads, and the matrix of edges whose two ends are visible.
+    for picture in range(case['images'].shape[1]):
+        points, visible = (torch.from_numpy(case[key][:, picture]) for key in ('points', 'visible'))
+        points, visible = extras['padding'].pad(points / 256, visible)
+        np.testing.assert_array_equal(points, case['out/padded_points'][:, picture])
+        np.testing.assert_array_equal(visible, case['out/padded_visible'][:, picture])
+        for sample, edges in enumerate(extras['padding'].edges(visible)):
+            linked = torch.zeros(len(visible[sample]), len(visible[sample]), dtype=torch.bool)
+            a, b = torch.tensor(edges).T
+            linked[a, b] = linked[b, a] = visible[sample][a] & visible[sample][b]
+            np.testing.assert_array_equal(linked, case['out/padded_links'][sample, picture])
+    _check_losses(estimator, episode, case)
 
 
 @pytest.mark.parametrize('name', ['capeformer_1shot', 'capeformer_5shot', 'pomnet_1shot', 'pomnet_5shot'])

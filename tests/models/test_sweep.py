@@ -12,6 +12,10 @@ SMALL = {'model.backbone.name': 'resnet10t.c3_in1k', 'model.backbone.strides': [
 CAPEFORMER = {**SMALL, 'model.head.in_channels': 256, 'model.head.channels': 32, 'model.head.hidden_channels': 64,
               'model.head.num_slots': 40}
 CAPEFORMER_CONFIG = 'configs/capeformer/capeformer_r50_mp100-split1_1shot.py'
+POMNET = {**SMALL, 'model.support_backbone.name': 'resnet10t.c3_in1k', 'model.support_backbone.strides': [16],
+          'model.head.in_channels': 256, 'model.head.channels': 32, 'model.head.hidden_channels': 64,
+          'model.head.decoder_channels': 16}
+POMNET_CONFIG = 'configs/_base_/models/pomnet_r50.py'
 METHODS = {
     'capeformer': (CAPEFORMER_CONFIG, CAPEFORMER),
     'capeformer-no_identifier': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.identifier': 'none'}),
@@ -19,6 +23,13 @@ METHODS = {
     'capeformer-detr_encoder': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.encoder': 'detr'}),
     'capeformer-one_stage': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.decoder_layers': 0}),
     'capeformer-paper_reduction': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.reduction': 'paper'}),
+    'pomnet': (POMNET_CONFIG, POMNET),
+    'pomnet-no_interaction': (POMNET_CONFIG, {**POMNET, 'model.head.self_attention': False,
+                                              'model.head.cross_attention': False}),
+    'pomnet-no_self_attention': (POMNET_CONFIG, {**POMNET, 'model.head.self_attention': False}),
+    'pomnet-no_cross_attention': (POMNET_CONFIG, {**POMNET, 'model.head.cross_attention': False}),
+    'pomnet-inner_product': (POMNET_CONFIG, {**POMNET, 'model.head.matching': 'inner_product'}),
+    'pomnet-paper_reduction': (POMNET_CONFIG, {**POMNET, 'model.head.reduction': 'paper'}),
 }
 
 

@@ -20,5 +20,8 @@ parameter, batch = one by one, padding and shot order change nothing.
 """
 
 from .capeformer import CapeFormerHead
+from .fmmp import FMMPHead
+from .pomnet import POMNetHead
+from .sdpnet import SDPNetHead
 
-__all__ = ['CapeFormerHead']
+__all__ = ['CapeFormerHead', 'FMMPHead', 'POMNetHead', 'SDPNetHead']

@@ -17,6 +17,8 @@ from capekit.models.layers import (
     gaussian_heatmaps,
     heatmap_pooling,
     inverse_sigmoid,
+    masked_keys,
+    seen_by_all,
     sine_grid,
     sine_points,
 )
@@ -175,8 +177,7 @@ class CapeFormerHead(nn.Module):
         slots = support['seen'].shape[2]
         if slots > self.num_slots:
             raise CapekitError(f'CapeFormerHead: {slots} keypoint slots, but num_slots={self.num_slots}; raise it')
-        real = torch.arange(slots, device=num_keypoints.device) < num_keypoints[:, None]
-        mask = support['seen'].all(1) & real
+        mask = seen_by_all(support['seen'], num_keypoints)
         tokens = self.support_projection(support['keypoints'].mean(1) * mask[..., None])
         identifiers = self.identifiers[:slots].expand_as(tokens)
         size = query['pixels'].shape[-2:]
@@ -187,7 +188,7 @@ class CapeFormerHead(nn.Module):
         similarity, proposals, peaks, scores = self.proposal_generator(pixels, tokens, size)
         layers = None
         if self.decoder:
-            layers = self._decode(pixels, pixel_position, tokens, identifiers, ~mask, peaks)
+            layers = self._decode(pixels, pixel_position, tokens, identifiers, masked_keys(mask), peaks)
         return Prediction(points=peaks if layers is None else layers[-1], scores=scores, layers=layers,
                           extras=dict(mask=mask, similarity=similarity, proposals=proposals, peaks=peaks))
 
@@ -211,9 +212,6 @@ class CapeFormerHead(nn.Module):
         gradient of the point their layer started from, the chain does not: layer l's loss reaches the MLPs of layers l
         and l - 1.
         """
-        # A sample without any valid keypoint attends to its first slot, so that softmax stays finite.
-        masked = masked.clone()
-        masked[:, 0] &= ~masked.all(1)
         reports = []
         for layer, mlp in zip(self.decoder, self.offset_mlps, strict=True):
             chain = start.detach()

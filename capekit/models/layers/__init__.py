@@ -1,9 +1,35 @@
 """Small building blocks that several heads share, one idea a file."""
 
+from .cross_instance import CrossInstanceLayer
+from .decoding import REFINEMENTS, decode_heatmaps
+from .deconvolution import Deconvolutions
 from .deformable_attention import DeformableAttention, sample_levels
+from .dynamic_convolution import DynamicDepthwise
+from .graph_convolution import GraphConvolutions
 from .heatmap import gaussian_heatmaps, heatmap_pooling
-from .position import inverse_sigmoid, sine_grid, sine_points
+from .instance_attention import InstanceAttention, InstanceAverage
+from .joint_encoder import EncoderLayer, JointEncoder
+from .masking import masked_mean, masked_softmax
+from .pose_reconstruction import PoseReconstruction
+from .position import inverse_sigmoid, sine_grid, sine_numbers, sine_points
+from .proposals import ProposalGenerator
+from .pyramid import FeaturePyramid
+from .sampling_spread import SamplingSpread
+from .slots import masked_keys, seen_by_all
+from .structure import (
+    AttentionStructure,
+    ConcatenationStructure,
+    GlobalStructure,
+    edge_density,
+    sparsity,
+    structure_edges,
+)
 from .transformer import MLP, FeedForward, PostNormAttention
 
-__all__ = ['MLP', 'DeformableAttention', 'FeedForward', 'PostNormAttention', 'gaussian_heatmaps', 'heatmap_pooling',
-           'inverse_sigmoid', 'sample_levels', 'sine_grid', 'sine_points']
+__all__ = ['AttentionStructure', 'ConcatenationStructure', 'CrossInstanceLayer', 'Deconvolutions',
+           'DeformableAttention', 'DynamicDepthwise', 'EncoderLayer', 'FeaturePyramid', 'FeedForward',
+           'GlobalStructure', 'GraphConvolutions', 'InstanceAttention', 'InstanceAverage', 'JointEncoder', 'MLP',
+           'PoseReconstruction', 'PostNormAttention', 'ProposalGenerator', 'REFINEMENTS', 'SamplingSpread',
+           'decode_heatmaps', 'edge_density', 'gaussian_heatmaps', 'heatmap_pooling', 'inverse_sigmoid', 'masked_keys',
+           'masked_mean', 'masked_softmax', 'sample_levels', 'seen_by_all', 'sine_grid', 'sine_numbers', 'sine_points',
+           'sparsity', 'structure_edges']
