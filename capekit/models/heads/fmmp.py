@@ -1,0 +1,309 @@
+"""FMMP: fine-grained, structure-aware features mined again and again, and padded keypoints (Chen et al., CVPR 2025).
+
+Equation, figure and table numbers are the paper's. Two variants, see `FMMPHead`: 'paper' is the text, 'release' what
+the published code computes and its checkpoints were trained with; `tools/convert_checkpoint.py` renames the latter's
+parameters.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from capekit.datasets.padding import KINDS, VARIANTS, MixupDraws, Padding
+from capekit.errors import CapekitError
+from capekit.models.layers import (
+    MLP,
+    DeformableAttention,
+    FeaturePyramid,
+    FeedForward,
+    PostNormAttention,
+    gaussian_heatmaps,
+    heatmap_pooling,
+    masked_keys,
+    sample_levels,
+    sine_grid,
+    sine_points,
+)
+from capekit.registry import MODELS
+from capekit.structures import Prediction
+
+MININGS = ('recurrent', 'support_first', 'query_only')
+STRUCTURES = ('links', 'all', 'none')
+POOLINGS = ('heatmap', 'point')
+REDUCTIONS = ('release', 'paper')
+
+
+class SideAttentions(nn.Module):
+    """The released stand-in for equation 7: one whole deformable attention a reference.
+
+    The first, around the keypoint itself, gives the result; the others are concatenated, reduced and added, from a
+    zero-initialised layer, so that structure starts by changing nothing.
+    """
+
+    def __init__(self, channels: int, references: int, heads: int, levels: int, points: int):
+        super().__init__()
+        self.attentions = nn.ModuleList(
+            DeformableAttention(channels, heads, levels, points) for _ in range(references))
+        self.reduce = nn.Linear((references - 1) * channels, channels)
+
+    def init_weights(self) -> None:
+        """What starts at zero, after a general initialisation."""
+        for attention in self.attentions:
+            attention.init_weights()
+        nn.init.zeros_(self.reduce.weight)
+        nn.init.zeros_(self.reduce.bias)
+
+    def forward(self, queries: Tensor, references: Tensor, maps: list) -> Tensor:
+        """queries (N, K, C), references (N, K, M, 2) -> (N, K, C)."""
+        own, *others = (attention(queries, references[:, :, m], maps)[0]
+                        for m, attention in enumerate(self.attentions))
+        return own + self.reduce(torch.cat(others, -1)).relu()
+
+
+class StructureAttention(DeformableAttention):
+    """Equation 7: the m-th head of one deformable attention reads around the m-th reference."""
+
+    def forward(self, queries: Tensor, references: Tensor, maps: list) -> Tensor:
+        """queries (N, K, C), references (N, K, M, 2) -> (N, K, C)."""
+        return super().forward(queries, references, maps)[0]
+
+
+class Miner(nn.Module):
+    """FGSA mining (section 3.3): self-attention among keypoints, then deformable attention on a picture's pyramid."""
+
+    def __init__(self, channels: int, heads: int, hidden: int, dropout: float, sampler: nn.Module):
+        super().__init__()
+        self.self_attention = PostNormAttention(channels, heads, dropout)
+        self.self_feed_forward = FeedForward(channels, hidden, dropout)
+        self.sampler = sampler
+        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(channels)
+        self.feed_forward = FeedForward(channels, hidden, dropout)
+
+    def forward(self, tokens: Tensor, position: Tensor, references: Tensor, maps: list,
+                masked: Tensor | None = None) -> Tensor:
+        """tokens, position (N, K, C); references (N, K, M, 2); maps L of (N, C, H_l, W_l); masked (N, K) bool."""
+        placed = tokens + position
+        tokens = self.self_feed_forward(self.self_attention(tokens, placed, placed, tokens, masked))
+        update = self.sampler(tokens + position, references, maps)
+        return self.feed_forward(self.norm(tokens + self.dropout(update)))
+
+
+@MODELS.register_module()
+class FMMPHead(nn.Module):
+    """Recurrent mining on maps of several strides, of keypoints padded to `num_slots`.
+
+    It pads by itself, on the device, in training with draws that the query shares; an `Episode` holds raw keypoints.
+    No confidence is predicted: a keypoint's score is 1 where some support shows it, else 0.
+
+    Args:
+        in_channels: of the backbone's maps, fine to coarse.
+        channels: C of every token and pyramid level.
+        num_heads, hidden_channels, dropout: of attention and feed-forward.
+        num_points: points that a head reads of every level.
+        num_slots: K of the paper, keypoints after padding; identifiers depend on it.
+        num_layers: L, recurrent layers.
+        num_references: M, keypoints that one reads around, itself the first.
+        variant: 'paper', equation 7 with as many heads as references; 'release', an attention of `num_heads` heads for
+            each. They also pad differently, see `datasets/padding.py`, and where several supports see different
+            keypoints, the query's breadth-first order is that of what any support sees in 'paper', of what the last
+            one sees in 'release'. Coordinates of invisible support keypoints are not read in 'paper'; 'release' reads
+            around them wherever they are.
+        pooling: support features that mining starts from: 'heatmap', pooled under a Gaussian (section 3.2), or 'point',
+            the bilinear value at the keypoint (the released code).
+        mining: 'recurrent'; 'support_first', all support layers before all query layers (table 4, S3Q3);
+            'query_only', no support mining (table 3, row 1).
+        structure: whose neighbours references are: 'links'; 'all', every keypoint's (table 4, AllLink); 'none', all
+            references are the keypoint itself (NoneLink, and rows 1 and 2 of table 3). Padding uses the links anyway.
+        train_padding, test_padding: 'zero', 'uniform' or 'mixup' (tables 3 and 4). Mixup at test uses the same draws
+            for every episode, from a fixed seed.
+        alpha: of mixup's Beta(alpha, alpha).
+        mix_weight: beta of equation 9; 0 leaves the loss of padded keypoints out (table 3, row 4).
+        reduction: 'paper', distances summed over keypoints and averaged over layers (equations 10, 11); 'release', the
+            mean over visible keypoints, summed over layers.
+        heatmap_size, sigma: of the pooling, in cells.
+    """
+
+    def __init__(self, in_channels: Sequence[int] = (512, 1024, 2048), channels: int = 256, num_heads: int = 8,
+                 hidden_channels: int = 256, dropout: float = 0.1, num_points: int = 4, num_slots: int = 70,
+                 num_layers: int = 3, num_references: int = 8, variant: str = 'paper', pooling: str = 'heatmap',
+                 mining: str = 'recurrent', structure: str = 'links', train_padding: str = 'mixup',
+                 test_padding: str = 'uniform', alpha: float = 1.0, mix_weight: float = 0.5, reduction: str = 'paper',
+                 heatmap_size: int = 64, sigma: float = 2.0):
+        super().__init__()
+        for name, value, valid in (
+                ('variant', variant, VARIANTS), ('pooling', pooling, POOLINGS), ('mining', mining, MININGS),
+                ('structure', structure, STRUCTURES), ('train_padding', train_padding, KINDS),
+                ('test_padding', test_padding, KINDS), ('reduction', reduction, REDUCTIONS)):
+            if value not in valid:
+                raise CapekitError(f'FMMPHead: {name}={value!r} is not one of {", ".join(valid)}')
+        if num_references < 2 or variant == 'paper' and channels % num_references:
+            raise CapekitError(f'FMMPHead: num_references={num_references} must be at least 2 and, in the paper '
+                               f'variant, divide channels={channels}')
+        self.channels, self.num_slots, self.num_references, self.variant = channels, num_slots, num_references, variant
+        self.pooling, self.mining, self.structure, self.reduction = pooling, mining, structure, reduction
+        self.train_padding, self.test_padding, self.alpha, self.mix_weight = (
+            train_padding, test_padding, alpha, mix_weight)
+        self.heatmap_size, self.sigma = heatmap_size, sigma
+        levels = len(in_channels)
+
+        def miners(count: int) -> nn.ModuleList:
+            return nn.ModuleList(Miner(
+                channels, num_heads, hidden_channels, dropout,
+                StructureAttention(channels, num_references, levels, num_points) if variant == 'paper'
+                else SideAttentions(channels, num_references, num_heads, levels, num_points)) for _ in range(count))
+
+        self.pyramid = FeaturePyramid(in_channels, channels)
+        self.support_layers = miners(0 if mining == 'query_only' else num_layers)
+        self.query_layers = miners(num_layers)
+        self.position_mlp = nn.Sequential(nn.Linear(channels, channels), nn.GELU(), nn.Linear(channels, channels))
+        self._init_transformer()
+        # After the initialisation: their last layers start at zero, so all keypoints start at the middle.
+        self.offset_mlps = nn.ModuleList(MLP(channels, 2) for _ in range(num_layers))
+        self.register_buffer('identifiers', sine_grid(1, num_slots, channels), persistent=False)
+
+    def _init_transformer(self) -> None:
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+        for layer in (*self.support_layers, *self.query_layers):
+            layer.sampler.init_weights()
+
+    def encode_support(self, maps: list, points: Tensor, visible: Tensor) -> dict:
+        """The pyramid, `level0` (coarse) and on, each (N, C, H_l, W_l); `points` (N, K, 2) and `visible` (N, K)."""
+        return dict(self.encode_query(maps), points=points, visible=visible)
+
+    def encode_query(self, maps: list) -> dict:
+        """The pyramid, `level0` (coarse) and on, each (N, C, H_l, W_l)."""
+        return {f'level{number}': level for number, level in enumerate(self.pyramid(maps))}
+
+    def forward(self, support: dict, query: dict, num_keypoints: Tensor, links: list) -> Prediction:
+        """Answer B episodes; see `models/heads/__init__.py`. `links` may be empty: no category has any.
+
+        `extras`: `padding`, the `Padding` of the episodes; of the supports `padded_points` (B, S, T, 2),
+        `padded_visible` (B, S, T) and `orders` (B, S, T, M), the slots that each one reads around; `query_order`
+        (B, T, M); `padded_layers` (L, B, T, 2), all slots after each layer, of which `layers` are the first K.
+        """
+        links = links or [num_keypoints.new_zeros(0, 2)] * len(num_keypoints)
+        padding = self._padding(num_keypoints, links)
+        points, visible = support['points'], support['visible']
+        points = (points.nan_to_num() if self.variant == 'release'
+                  else points.masked_fill(~visible[..., None], 0))
+        slots = points.shape[2]
+        points, visible = padding.pad(points, visible)
+        orders = self._orders(padding, visible)
+        # Several supports may see different keypoints; the query has one order.
+        query_order = (orders[:, -1] if self.variant == 'release'
+                       else self._orders(padding, visible.any(1, keepdim=True))[:, 0])
+
+        levels = [query[f'level{number}'] for number in range(len(self.pyramid.projections))]
+        support_levels = [support[f'level{number}'].flatten(0, 1) for number in range(len(levels))]
+        tokens = self._pool(support_levels, points, visible)
+        logits = points.new_zeros(*tokens.shape[:2], 2)  # sigma^-1(0.5), section 3.2
+        layers = []
+        if self.mining == 'support_first':
+            for layer in self.support_layers:
+                tokens = self._mine_support(layer, tokens, support_levels, points, visible, orders)
+        for number, (layer, mlp) in enumerate(zip(self.query_layers, self.offset_mlps, strict=True)):
+            if self.mining == 'recurrent':
+                tokens = self._mine_support(
+                    self.support_layers[number], tokens, support_levels, points, visible, orders)  # equation 3
+            current = logits.sigmoid().detach()
+            tokens = layer(tokens, self._position(current), _gather(current, query_order), levels)  # equation 4
+            logits = logits.detach() + mlp(tokens)  # equation 5
+            layers.append(logits.sigmoid())
+        padded = torch.stack(layers)
+        scores = visible.any(1)[:, :slots].to(points.dtype)
+        return Prediction(
+            points=padded[-1, :, :slots], scores=scores, layers=padded[:, :, :slots],
+            extras=dict(padding=padding, padded_points=points, padded_visible=visible, orders=orders,
+                        query_order=query_order, padded_layers=padded))
+
+    def _padding(self, num_keypoints: Tensor, links: list) -> Padding:
+        kind, draws = self.train_padding if self.training else self.test_padding, None
+        if kind == 'mixup':
+            generator = None if self.training else torch.Generator(links[0].device).manual_seed(0)
+            draws = MixupDraws.draw(links, self.num_slots, self.alpha, generator)
+        return Padding(kind, num_keypoints, links, self.num_slots, self.variant, draws)
+
+    def _orders(self, padding: Padding, visible: Tensor) -> Tensor:
+        """visible (B, S, T) -> (B, S, T, M): the slots whose places each slot reads around."""
+        if self.structure == 'links':
+            return padding.breadth_first(visible, self.num_references)
+        itself = torch.arange(self.num_slots, device=visible.device)[:, None].expand(
+            *visible.shape, self.num_references)
+        if self.structure == 'none':
+            return itself
+        # All visible keypoints are neighbours of one another: oneself, then the first others.
+        others = (~visible).long().argsort(-1, stable=True)[..., :self.num_references]
+        others = others[..., None, :].expand_as(itself)
+        late = (others == itself).long().cumsum(-1).bool()  # from oneself on, take the next
+        after = torch.cat((others[..., 1:], others[..., -1:]), -1)
+        others = torch.where(late, after, others)[..., :-1]
+        reached = visible[..., None] & visible.gather(-1, others.flatten(-2)).view_as(others)
+        return torch.cat((itself[..., :1], torch.where(reached, others, itself[..., 1:])), -1)
+
+    def _pool(self, levels: list, points: Tensor, visible: Tensor) -> Tensor:
+        """F_q^0 (B, T, C): features at the support keypoints, mean over levels and over the shots that see them."""
+        flat, seen = points.flatten(0, 1), visible.flatten(0, 1)
+        if self.pooling == 'heatmap':
+            heatmaps, seen = gaussian_heatmaps(flat, seen, self.heatmap_size, self.sigma)
+            features = torch.stack([heatmap_pooling(level, heatmaps) for level in levels]).mean(0)
+        else:
+            locations = flat[:, :, None, None, None].expand(-1, -1, 1, len(levels), 1, 2)
+            weights = torch.full_like(locations[..., 0], 1 / len(levels))
+            features = sample_levels([level[:, None] for level in levels], locations, weights)[:, :, 0]
+        return _mean_over_shots(features.view(*visible.shape, -1), seen.view_as(visible))
+
+    def _position(self, points: Tensor) -> Tensor:
+        """Points (..., T, 2) -> identifiers and encoded coordinates (..., T, C)."""
+        return self.identifiers + self.position_mlp(sine_points(points, self.channels))
+
+    def _mine_support(self, layer: Miner, tokens: Tensor, levels: list, points: Tensor, visible: Tensor,
+                      orders: Tensor) -> Tensor:
+        """Equation 3 on every support, mean over the shots that see a keypoint (section 3.5): (B, T, C)."""
+        tokens = tokens[:, None].expand(-1, visible.shape[1], -1, -1).flatten(0, 1)
+        points = points.flatten(0, 1)
+        mined = layer(tokens, self._position(points), _gather(points, orders.flatten(0, 1)), levels,
+                      masked_keys(visible.flatten(0, 1)))
+        return _mean_over_shots(mined.view(*visible.shape, -1), visible)
+
+    def loss(self, prediction: Prediction, points: Tensor, visible: Tensor) -> dict:
+        """Equations 9 to 11, on the query's points padded as the supports' were.
+
+        Args:
+            prediction: of `forward`.
+            points: (B, K, 2) normalised true points.
+            visible: (B, K) bool. What the query shows is supervised, whether or not a support shows it.
+
+        Returns:
+            `l1_loss_real` (equation 10); `l1_loss_mix` (equation 11 times beta) of padded keypoints.
+        """
+        padding = prediction.extras['padding']
+        points, visible = padding.pad(points.masked_fill(~visible[..., None], 0), visible)
+        errors = (prediction.extras['padded_layers'] - points).abs().sum(-1)  # (L, B, T)
+        real = padding.slot < padding.counts[:, None]
+
+        def over_keypoints(weight: Tensor) -> Tensor:
+            """(B, T) -> scalar."""
+            total = (errors * weight).sum(-1)  # (L, B)
+            if self.reduction == 'paper':
+                return total.mean()
+            return (total / weight.sum(-1).clamp(min=1)).sum(0).mean()
+
+        losses = dict(l1_loss_real=over_keypoints(visible & real))
+        if self.mix_weight:
+            losses['l1_loss_mix'] = self.mix_weight * over_keypoints(visible & ~real)
+        return losses
+
+
+def _gather(points: Tensor, order: Tensor) -> Tensor:
+    """points (N, T, 2), order (N, T, M) -> (N, T, M, 2)."""
+    index = order.flatten(1)[..., None].expand(-1, -1, 2)
+    return points.gather(1, index).view(*order.shape, 2)
+
+
+def _mean_over_shots(features: Tensor, seen: Tensor) -> Tensor:
+    """features (B, S, T, C), seen (B, S, T) bool -> (B, T, C): mean over the shots that see a slot, else 0."""
+    return (features * seen[..., None]).sum(1) / seen.sum(1).clamp(min=1)[..., None]
