@@ -236,7 +236,7 @@ class FMMPHead(nn.Module):
         if self.structure == 'none':
             return itself
         # All visible keypoints are neighbours of one another: oneself, then the first others.
-        others = (~visible).long().argsort(-1, stable=True)[..., :self.num_references]
+        others = (~visible).long().argsort(dim=-1, stable=True)[..., :self.num_references]
         others = others[..., None, :].expand_as(itself)
         late = (others == itself).long().cumsum(-1).bool()  # from oneself on, take the next
         after = torch.cat((others[..., 1:], others[..., -1:]), -1)

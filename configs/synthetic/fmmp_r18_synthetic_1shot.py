@@ -1,0 +1,7 @@
+_base_ = [
+    '../_base_/models/fmmp_r50.py', '../_base_/datasets/synthetic_1shot.py',
+    '../_base_/schedules/synthetic_cpu.py', '../_base_/default_runtime.py'
+]
+model = dict(
+    backbone=dict(name='resnet18.tv_in1k', weights=None),
+    head=dict(in_channels=(128, 256, 512), num_slots=40, num_layers=2))
