@@ -21,6 +21,7 @@ from capekit.models.layers import (
     gaussian_heatmaps,
     heatmap_pooling,
     masked_keys,
+    masked_mean,
     sample_levels,
     sine_grid,
     sine_points,
@@ -61,12 +62,20 @@ class SideAttentions(nn.Module):
         return own + self.reduce(torch.cat(others, -1)).relu()
 
 
-class StructureAttention(DeformableAttention):
+class StructureAttention(nn.Module):
     """Equation 7: the m-th head of one deformable attention reads around the m-th reference."""
+
+    def __init__(self, channels: int, references: int, levels: int, points: int):
+        super().__init__()
+        self.attention = DeformableAttention(channels, references, levels, points)
+
+    def init_weights(self) -> None:
+        """What starts at zero, after a general initialisation."""
+        self.attention.init_weights()
 
     def forward(self, queries: Tensor, references: Tensor, maps: list) -> Tensor:
         """queries (N, K, C), references (N, K, M, 2) -> (N, K, C)."""
-        return super().forward(queries, references, maps)[0]
+        return self.attention(queries, references, maps)[0]
 
 
 class Miner(nn.Module):
@@ -254,7 +263,7 @@ class FMMPHead(nn.Module):
             locations = flat[:, :, None, None, None].expand(-1, -1, 1, len(levels), 1, 2)
             weights = torch.full_like(locations[..., 0], 1 / len(levels))
             features = sample_levels([level[:, None] for level in levels], locations, weights)[:, :, 0]
-        return _mean_over_shots(features.view(*visible.shape, -1), seen.view_as(visible))
+        return masked_mean(features.view(*visible.shape, -1), seen.view_as(visible)[..., None], 1)
 
     def _position(self, points: Tensor) -> Tensor:
         """Points (..., T, 2) -> identifiers and encoded coordinates (..., T, C)."""
@@ -267,7 +276,7 @@ class FMMPHead(nn.Module):
         points = points.flatten(0, 1)
         mined = layer(tokens, self._position(points), _gather(points, orders.flatten(0, 1)), levels,
                       masked_keys(visible.flatten(0, 1)))
-        return _mean_over_shots(mined.view(*visible.shape, -1), visible)
+        return masked_mean(mined.view(*visible.shape, -1), visible[..., None], 1)
 
     def loss(self, prediction: Prediction, points: Tensor, visible: Tensor) -> dict:
         """Equations 9 to 11, on the query's points padded as the supports' were.
@@ -302,8 +311,3 @@ def _gather(points: Tensor, order: Tensor) -> Tensor:
     """points (N, T, 2), order (N, T, M) -> (N, T, M, 2)."""
     index = order.flatten(1)[..., None].expand(-1, -1, 2)
     return points.gather(1, index).view(*order.shape, 2)
-
-
-def _mean_over_shots(features: Tensor, seen: Tensor) -> Tensor:
-    """features (B, S, T, C), seen (B, S, T) bool -> (B, T, C): mean over the shots that see a slot, else 0."""
-    return (features * seen[..., None]).sum(1) / seen.sum(1).clamp(min=1)[..., None]
