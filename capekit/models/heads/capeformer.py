@@ -6,14 +6,15 @@ that its published checkpoints answer here as they do there; `tools/convert_chec
 
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from capekit.errors import CapekitError
 from capekit.models.layers import (
     MLP,
     FeedForward,
+    JointEncoder,
     PostNormAttention,
+    ProposalGenerator,
     gaussian_heatmaps,
     heatmap_pooling,
     inverse_sigmoid,
@@ -22,63 +23,13 @@ from capekit.models.layers import (
     sine_grid,
     sine_points,
 )
+from capekit.models.losses import keypoint_mean, similarity_error
 from capekit.registry import MODELS
 from capekit.structures import Prediction
 
 IDENTIFIERS = ('none', 'fixed', 'learned')
 ENCODERS = ('joint', 'detr')
 REDUCTIONS = ('release', 'paper')
-
-
-class EncoderLayer(nn.Module):
-    """Self-attention and feed-forward, positions added to the tokens themselves (section 3.3)."""
-
-    def __init__(self, channels: int, heads: int, hidden: int, dropout: float):
-        super().__init__()
-        self.self_attention = PostNormAttention(channels, heads, dropout)
-        self.feed_forward = FeedForward(channels, hidden, dropout)
-
-    def forward(self, tokens: Tensor, position: Tensor, masked: Tensor | None) -> Tensor:
-        # Added before attention, so that the position also enters the value and the residual (released).
-        tokens = tokens + position
-        return self.feed_forward(self.self_attention(tokens, tokens, tokens, tokens, masked))
-
-
-class ProposalGenerator(nn.Module):
-    """Similarity maps by a learnable inner product, and their peaks (section 3.4)."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.query_projection = nn.Linear(channels, channels)
-        self.support_projection = nn.Linear(channels, channels)
-        self.channel_attention = nn.Sequential(
-            nn.Linear(channels, channels // 2), nn.ReLU(), nn.Linear(channels // 2, channels), nn.Tanh())
-
-    def forward(self, pixels: Tensor, keypoints: Tensor, size: tuple[int, int]) -> tuple:
-        """pixels (B, HW, C), keypoints (B, K, C) -> similarity (B, K, H, W), proposals, peaks (B, K, 2), scores (B, K).
-
-        The expectation over the whole map (equation 6) is supervised: the released code calls it the proposal. The one
-        over the 3 x 3 window around the maximum (equations 2, 3), here the peak, is what the decoder starts from. Both
-        are normalised; the score is the window's share of the map.
-        """
-        height, width = size
-        keypoints = self.support_projection(keypoints)
-        keypoints = (self.channel_attention(keypoints) + 1) * keypoints
-        similarity = keypoints @ self.query_projection(pixels).transpose(1, 2)  # equation 1
-        probability = similarity.softmax(-1)
-        y, x = torch.meshgrid((torch.arange(height, device=pixels.device) + 0.5) / height,
-                              (torch.arange(width, device=pixels.device) + 0.5) / width, indexing='ij')
-        centres = torch.stack((x, y), -1).flatten(0, 1).to(probability.dtype)  # (HW, 2)
-        proposals = probability @ centres
-
-        with torch.no_grad():
-            best = similarity.argmax(-1, keepdim=True)
-            cell = torch.arange(height * width, device=pixels.device)
-            near = ((cell // width - best // width).abs() <= 1) & ((cell % width - best % width).abs() <= 1)
-            window = probability * near
-            scores = window.sum(-1)
-            peaks = (window / (scores[..., None] + 1e-10)) @ centres
-        return similarity.unflatten(-1, size), proposals, peaks, scores
 
 
 class DecoderLayer(nn.Module):
@@ -135,8 +86,7 @@ class CapeFormerHead(nn.Module):
 
         self.query_projection = nn.Conv2d(in_channels, channels, 1)
         self.support_projection = nn.Linear(in_channels, channels)
-        self.encoder = nn.ModuleList(
-            EncoderLayer(channels, num_heads, hidden_channels, dropout) for _ in range(encoder_layers))
+        self.encoder = JointEncoder(encoder_layers, channels, num_heads, hidden_channels, dropout)
         self.proposal_generator = ProposalGenerator(channels)
         self.decoder = nn.ModuleList(
             DecoderLayer(channels, num_heads, hidden_channels, dropout) for _ in range(decoder_layers))
@@ -184,26 +134,17 @@ class CapeFormerHead(nn.Module):
         pixels = query['pixels'].flatten(2).transpose(1, 2)
         pixel_position = sine_grid(*size, self.channels, device=pixels.device).to(pixels.dtype).expand_as(pixels)
 
-        pixels, tokens = self._encode(pixels, pixel_position, tokens, identifiers, ~mask)
+        if self.encoder_kind == 'joint':
+            pixels, tokens = self.encoder(pixels, pixel_position, tokens, identifiers, ~mask)
+        else:
+            for layer in self.encoder:
+                pixels = layer(pixels, pixel_position, None)
         similarity, proposals, peaks, scores = self.proposal_generator(pixels, tokens, size)
         layers = None
         if self.decoder:
             layers = self._decode(pixels, pixel_position, tokens, identifiers, masked_keys(mask), peaks)
         return Prediction(points=peaks if layers is None else layers[-1], scores=scores, layers=layers,
                           extras=dict(mask=mask, similarity=similarity, proposals=proposals, peaks=peaks))
-
-    def _encode(self, pixels, pixel_position, tokens, identifiers, masked) -> tuple:
-        """Section 3.3: the query's pixels and the keypoints refine each other."""
-        if self.encoder_kind == 'detr':
-            for layer in self.encoder:
-                pixels = layer(pixels, pixel_position, None)
-            return pixels, tokens
-        count = pixels.shape[1]
-        sequence, position = torch.cat((pixels, tokens), 1), torch.cat((pixel_position, identifiers), 1)
-        masked = F.pad(masked, (count, 0))
-        for layer in self.encoder:
-            sequence = layer(sequence, position, masked)
-        return sequence[:, :count], sequence[:, count:]
 
     def _decode(self, pixels, pixel_position, tokens, identifiers, masked, start) -> Tensor:
         """Section 3.5: (L, B, K, 2), the points after each layer.
@@ -233,28 +174,20 @@ class CapeFormerHead(nn.Module):
             `heatmap_loss` (equation 5, weighted), `proposal_loss` (equation 7), `l1_loss_layer<l>` (equation 8).
         """
         heatmaps, weight = gaussian_heatmaps(points, visible, self.heatmap_size, self.sigma)
-        weight = (weight & prediction.extras['mask']).to(points.dtype)
-        valid = weight.sum(1).clamp(min=1)
+        weight = weight & prediction.extras['mask']
         points = points.masked_fill(~visible[..., None], 0)  # those coordinates mean nothing, not even finite
-
-        def mean_over_keypoints(error: Tensor) -> Tensor:
-            """(B, K) -> scalar."""
-            return ((error * weight).sum(1) / valid).mean()
 
         losses = {}
         if self.weights['heatmap']:
-            similarity = prediction.extras['similarity']
-            target = F.interpolate(heatmaps, similarity.shape[-2:], mode='bilinear', align_corners=False)
-            target = target / (target.amax((-2, -1), keepdim=True) + 1e-10)
-            error = F.mse_loss(similarity.sigmoid(), target, reduction='none').mean((-2, -1))
-            losses['heatmap_loss'] = self.weights['heatmap'] * mean_over_keypoints(error)
+            error = similarity_error(prediction.extras['similarity'], heatmaps)
+            losses['heatmap_loss'] = self.weights['heatmap'] * keypoint_mean(error, weight)
         if self.weights['proposal']:
             error = (prediction.extras['proposals'] - points).abs().sum(-1)
-            losses['proposal_loss'] = self.weights['proposal'] * mean_over_keypoints(error)
+            losses['proposal_loss'] = self.weights['proposal'] * keypoint_mean(error, weight)
         if self.weights['layer'] and prediction.layers is not None:
             errors = (prediction.layers - points).abs().sum(-1)  # (L, B, K)
             for index, error in enumerate(errors):
-                value = (mean_over_keypoints(error) if self.reduction == 'release'
-                         else (error * weight).sum(1).mean() / len(errors))
+                value = (keypoint_mean(error, weight) if self.reduction == 'release'
+                         else keypoint_mean(error, weight, slots=1) / len(errors))
                 losses[f'l1_loss_layer{index}'] = self.weights['layer'] * value
         return losses
