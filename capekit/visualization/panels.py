@@ -1,6 +1,7 @@
 """Panels support | query with the truth | query with the prediction, one file a category."""
 
 import colorsys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ def keypoint_colors(count: int) -> list:
     return [colorsys.hsv_to_rgb(k / count, 0.85, 1.0) for k in range(count)]
 
 
-def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndarray, links: np.ndarray,
-                   title: str) -> None:
+def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndarray, links: Sequence,
+                   title: str, colors: Sequence | None = None) -> None:
     """One panel: a picture, the links whose both ends are visible, the keypoints.
 
     Args:
@@ -26,10 +27,11 @@ def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndar
         image: (H, W, 3) uint8 RGB.
         points: (K, 2) x, y in pixels of the image.
         visible: (K,) bool: those to draw.
-        links: (E, 2) int64.
+        links: (E, 2) int64, or a list of pairs.
         title: above the picture.
+        colors: (K, 3) RGB in [0, 1]; None for `keypoint_colors`.
     """
-    colors = keypoint_colors(len(points))
+    colors = keypoint_colors(len(points)) if colors is None else colors
     axes.imshow(image)
     for a, b in links:
         if visible[a] and visible[b]:

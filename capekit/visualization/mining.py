@@ -1,0 +1,129 @@
+"""FMMP's own pictures: padded keypoints (the paper's figure 3) and where features are mined (its figure 5)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from capekit.datasets.padding import Padding
+from capekit.models.layers import DeformableAttention
+from capekit.structures import Episode, Prediction
+from capekit.visualization.panels import PANEL_INCHES, draw_keypoints, keypoint_colors
+
+
+def padding_figure(episode: Episode, paddings: Sequence[tuple[str, Padding]]):
+    """Figure 3: the first support above, the query below; raw keypoints, then one column a padding.
+
+    Args:
+        episode: one, with links.
+        paddings: title and padding, of the episode's category.
+
+    Returns:
+        matplotlib's Figure.
+    """
+    from matplotlib.figure import Figure  # heavy: imported where it is used
+    figure = Figure(figsize=(PANEL_INCHES * (len(paddings) + 1), 2 * (PANEL_INCHES + 0.2)))
+    grid = figure.subplots(2, len(paddings) + 1, squeeze=False)
+    pictures = (('support', episode.support_images[0, 0], episode.support_points[:, 0], episode.support_visible[:, 0]),
+                ('query', episode.query_images[0], episode.query_points, episode.query_visible))
+    count = int(episode.num_keypoints[0])
+    for axes, (name, image, points, visible) in zip(grid, pictures, strict=True):
+        image, size = image.permute(1, 2, 0).numpy(), image.shape[-1]
+        draw_keypoints(axes[0], image, points[0, :count].numpy() * size, visible[0, :count].numpy(),
+                       episode.links[0].numpy(), f'{name}: {count} keypoints')
+        for panel, (title, padding) in zip(axes[1:], paddings, strict=True):
+            padded, seen = padding.pad(points, visible)
+            draw_keypoints(panel, image, padded[0].numpy() * size, seen[0].numpy(), padding.edges(seen)[0],
+                           f'{name}: {title}', colors=_padded_colors(padding))
+    figure.tight_layout(pad=0.4)
+    return figure
+
+
+def _padded_colors(padding: Padding) -> np.ndarray:
+    """(T, 3) RGB: an added keypoint has its link's two colours, mixed as its place is."""
+    colors = np.zeros((padding.slots, 3))
+    count = int(padding.counts[0])
+    colors[:count] = keypoint_colors(count)
+    ratio, ends = padding.ratio[0, :, None].double().numpy(), padding.ends[0].numpy()
+    mixed = ratio * colors[ends[:, 0]] + (1 - ratio) * colors[ends[:, 1]]
+    return np.where(padding.link[0, :, None].numpy() >= 0, mixed, colors)
+
+
+@contextmanager
+def recorded_sampling(miner: nn.Module) -> Iterator[list]:
+    """While the block runs, every deformable attention inside `miner` adds (references, locations, weights) to a list.
+
+    references (N, T, 2) or (N, T, M, 2); locations (N, T, heads, L, P, 2), normalised; weights (N, T, heads, L, P).
+    """
+    records = []
+
+    def keep(_, inputs: tuple, output: tuple) -> None:
+        records.append((inputs[1], *output[1:]))
+    handles = [part.register_forward_hook(keep) for part in miner.modules() if isinstance(part, DeformableAttention)]
+    try:
+        yield records
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@torch.no_grad()
+def sampling_figure(estimator, episode: Episode, keypoints: Sequence[int], layer: int = -1):
+    """Figure 5, one row a keypoint: where its features are mined on the first support and on the query, its estimate.
+
+    A red cross is a reference point, a green dot a sampling point, as opaque as its weight; the third column has the
+    estimate as a green circle and a red arrow to the label.
+
+    Args:
+        estimator: with an `FMMPHead`, in eval mode, on the CPU.
+        episode: one.
+        keypoints: numbers.
+        layer: recurrent layer.
+
+    Returns:
+        matplotlib's Figure.
+    """
+    from matplotlib.figure import Figure
+    head = estimator.head
+    with recorded_sampling(head.support_layers[layer]) as on_support, \
+            recorded_sampling(head.query_layers[layer]) as on_query:
+        prediction = estimator(episode, mode='predict')
+    figure = Figure(figsize=(3 * PANEL_INCHES, (PANEL_INCHES + 0.2) * len(keypoints)))
+    grid = figure.subplots(len(keypoints), 3, squeeze=False)
+    support, query = episode.support_images[0, 0], episode.query_images[0]
+    for axes, keypoint in zip(grid, keypoints, strict=True):
+        _draw_sampling(axes[0], support, on_support, keypoint, f'support, keypoint {keypoint}')
+        _draw_sampling(axes[1], query, on_query, keypoint, f'query, keypoint {keypoint}')
+        _draw_estimate(axes[2], query, prediction, episode, keypoint)
+    figure.tight_layout(pad=0.4)
+    return figure
+
+
+def _show(axes, image: Tensor, title: str) -> int:
+    """Draw a (3, H, W) picture; returns its side."""
+    axes.imshow(image.permute(1, 2, 0).numpy())
+    axes.set_xlim(-0.5, image.shape[-1] - 0.5)
+    axes.set_ylim(image.shape[-2] - 0.5, -0.5)
+    axes.set_title(title, fontsize=8)
+    axes.axis('off')
+    return image.shape[-1]
+
+
+def _draw_sampling(axes, image: Tensor, records: list, keypoint: int, title: str) -> None:
+    size = _show(axes, image, title)
+    references = np.concatenate([r[0, keypoint].reshape(-1, 2).numpy() for r, _, _ in records]) * size
+    locations = np.concatenate([x[0, keypoint].reshape(-1, 2).numpy() for _, x, _ in records]) * size
+    weights = np.concatenate([w[0, keypoint].flatten().numpy() for _, _, w in records])
+    axes.scatter(*locations.T, s=9, c=[(0.1, 1.0, 0.2, w) for w in weights / weights.max()], linewidths=0)
+    axes.scatter(*references.T, s=35, c='red', marker='x', linewidths=1.2)
+
+
+def _draw_estimate(axes, image: Tensor, prediction: Prediction, episode: Episode, keypoint: int) -> None:
+    size = _show(axes, image, f'estimate, keypoint {keypoint}')
+    estimate = prediction.points[0, keypoint].numpy() * size
+    axes.plot(*estimate, 'o', markersize=8, markerfacecolor='none', markeredgecolor='lime', markeredgewidth=1.5)
+    if episode.query_visible[0, keypoint]:
+        label = episode.query_points[0, keypoint].numpy() * size
+        axes.annotate('', xy=label, xytext=estimate, arrowprops=dict(arrowstyle='->', color='red', linewidth=1.3))

@@ -1,0 +1,153 @@
+"""FMMP's options: each changes what its name says, and wrong ones are named."""
+
+import pytest
+import torch
+
+from capekit.errors import CapekitError
+from capekit.models.heads import FMMPHead
+
+SMALL = dict(in_channels=(8, 16), channels=16, num_heads=2, hidden_channels=16, num_slots=20, num_layers=2,
+             num_references=4, heatmap_size=16)
+CHAIN = torch.tensor([[0, 1], [1, 2], [2, 3], [3, 4]])
+
+
+def _head(**options):
+    """Without dropout, its zero-initialised layers moved."""
+    torch.manual_seed(0)
+    head = FMMPHead(**{**SMALL, 'dropout': 0.0, **options})
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return head.eval()
+
+
+def _inputs(head, batch=2, shots=1, slots=5, links=CHAIN):
+    torch.manual_seed(1)
+    maps = [torch.randn(batch * (shots + 1), 8, 8, 8), torch.randn(batch * (shots + 1), 16, 4, 4)]
+    points, visible = torch.rand(batch * shots, slots, 2), torch.ones(batch * shots, slots, dtype=torch.bool)
+    support = head.encode_support([m[:batch * shots] for m in maps], points, visible)
+    support = {name: value.unflatten(0, (batch, shots)) for name, value in support.items()}
+    return support, head.encode_query([m[batch * shots:] for m in maps]), torch.full((batch,), slots), [links] * batch
+
+
+@pytest.mark.parametrize('option', ['variant', 'pooling', 'mining', 'structure', 'train_padding', 'test_padding',
+                                    'reduction'])
+def test_unknown_choice_names_the_valid_ones(option):
+    with pytest.raises(CapekitError, match=f"{option}='wrong' is not one of .*,"):
+        FMMPHead(**{option: 'wrong'})
+
+
+def test_impossible_sizes_are_named():
+    with pytest.raises(CapekitError, match='num_references=1 must be at least 2'):
+        FMMPHead(**{**SMALL, 'num_references': 1})
+    with pytest.raises(CapekitError, match='num_references=3 .* divide channels=16'):
+        FMMPHead(**{**SMALL, 'num_references': 3})
+    head = _head()
+    with pytest.raises(CapekitError, match='21 keypoints do not fit into 20 slots; set num_slots=21 or more'):
+        head(*_inputs(head, slots=21))
+
+
+def test_references_are_neighbours():
+    chain = [[0, 1, 2, 3], [1, 0, 2, 3], [2, 1, 3, 0], [3, 2, 4, 1], [4, 3, 2, 1]]
+    every = [[0, 1, 2, 3], [1, 0, 2, 3], [2, 0, 1, 3], [3, 0, 1, 2], [4, 0, 1, 2]]
+    for structure, expected in dict(links=chain, all=every, none=[[k] * 4 for k in range(5)]).items():
+        head = _head(structure=structure, test_padding='zero')
+        extras = head(*_inputs(head)).extras
+        assert extras['orders'][0, 0, :5].tolist() == expected and extras['query_order'][1, :5].tolist() == expected
+        # Zero padding has no neighbours.
+        assert extras['orders'][0, 0, 10].tolist() == [10] * 4
+
+
+def test_only_visible_keypoints_are_all_linked():
+    head = _head(structure='all', test_padding='zero')
+    support, query, counts, links = _inputs(head)
+    support['visible'][:, :, [1, 3, 4]] = False
+    orders = head(support, query, counts, links).extras['orders'][0, 0]
+    assert orders[:4].tolist() == [[0, 2, 0, 0], [1, 1, 1, 1], [2, 0, 2, 2], [3, 3, 3, 3]]
+
+
+def test_structure_reaches_the_answer():
+    for variant in ('paper', 'release'):
+        head = _head(variant=variant, test_padding='zero')
+        one, other = (head(*_inputs(head, links=links)).points for links in (CHAIN, CHAIN[:2]))
+        assert not torch.allclose(one, other, atol=1e-4)
+
+
+def test_several_supports_are_averaged():
+    """Over those that see the keypoint: a second support that shows nothing changes nothing."""
+    for variant in ('paper', 'release'):
+        head = _head(variant=variant)
+        support, query, counts, links = _inputs(head, shots=2)
+        support['visible'][:, 0] = False
+        alone = {name: value[:, 1:] for name, value in support.items()}
+        torch.testing.assert_close(head(support, query, counts, links).points, head(alone, query, counts, links).points)
+        # Two equal supports are one.
+        twice = {name: value.expand(-1, 2, *value.shape[2:]) for name, value in alone.items()}
+        torch.testing.assert_close(head(twice, query, counts, links).points, head(alone, query, counts, links).points)
+
+
+def test_the_query_has_one_order():
+    """That of what any support sees; in the release that of the last support."""
+    for variant in ('paper', 'release'):
+        head = _head(variant=variant)
+        support, query, counts, links = _inputs(head, shots=2)
+        support['visible'][:, 0, 0] = False
+        support['visible'][:, 1, 4] = False
+        extras = head(support, query, counts, links).extras
+        assert torch.equal(extras['query_order'], extras['orders'][:, -1]) is (variant == 'release')
+        support['visible'][:] = True
+        whole = head(support, query, counts, links).extras['query_order']
+        assert torch.equal(extras['query_order'], whole) is (variant == 'paper')
+
+
+def test_training_draws_once_for_supports_and_query():
+    head = _head().train()
+    support, query, counts, links = _inputs(head, shots=2)
+    answers = [head(support, query, counts, links) for _ in range(2)]
+    first, second = (answer.extras['padding'].ratio for answer in answers)
+    assert (first != second).any() and (first[0] != first[1]).any()
+    # A query that is where the answer is has no loss, added keypoints included, only if it is padded the same way.
+    head.reduction = 'release'
+    padded, visible = answers[0].extras['padding'].pad(answers[0].points, torch.ones(2, 5, dtype=torch.bool))
+    answers[0].extras['padded_layers'] = padded[None]
+    losses = head.loss(answers[0], answers[0].points, visible[:, :5])
+    assert all(float(value.detach()) < 1e-6 for value in losses.values())
+    losses = head.loss(answers[1], answers[0].points, visible[:, :5])
+    assert float(losses['l1_loss_mix'].detach()) > 1e-3
+
+
+def test_losses():
+    """Equations 9 to 11 by hand, the released mean, and beta."""
+    torch.manual_seed(0)
+    head = _head(mix_weight=0.25)
+    answer, points = head(*_inputs(head)), torch.rand(2, 5, 2)
+    visible = torch.ones(2, 5, dtype=torch.bool)
+    visible[0, 2] = False
+    errors = (answer.layers - points).abs().sum(-1) * visible
+    losses = head.loss(answer, points, visible)
+    torch.testing.assert_close(losses['l1_loss_real'], errors.sum(-1).mean())
+    more = _head(mix_weight=0.5).loss(answer, points, visible)
+    torch.testing.assert_close(more['l1_loss_mix'], 2 * losses['l1_loss_mix'])
+    assert set(_head(mix_weight=0).loss(answer, points, visible)) == {'l1_loss_real'}
+    head.reduction = 'release'
+    expected = (errors.sum(-1) / torch.tensor([4, 5])).mean(1).sum()
+    torch.testing.assert_close(head.loss(answer, points, visible)['l1_loss_real'], expected)
+
+
+def test_support_mining_is_left_out_or_comes_first():
+    head = _head(mining='query_only')
+    assert not len(head.support_layers)
+    recurrent, first = _head(), _head(mining='support_first')
+    first.load_state_dict(recurrent.state_dict())
+    assert not torch.allclose(recurrent(*_inputs(recurrent)).points, first(*_inputs(first)).points, atol=1e-4)
+
+
+def test_no_links_and_what_invisible_keypoints_hold():
+    for variant in ('paper', 'release'):
+        head = _head(variant=variant)
+        support, query, counts, _ = _inputs(head)
+        answers = [head(support, query, counts, links).points for links in ([], [torch.zeros(0, 2).long()] * 2)]
+        assert torch.equal(*answers) and answers[0].isfinite().all()
+        support['visible'][:, :, 1] = False
+        support['points'][:, :, 1] = float('nan')
+        assert head(support, query, counts, [CHAIN] * 2).points.isfinite().all()

@@ -1,0 +1,100 @@
+"""Draw what a method does inside, one picture a category.
+
+    python tools/analysis/visualize.py CONFIG --what padding [--padding mixup] [--slots 35 70]
+    python tools/analysis/visualize.py CONFIG CHECKPOINT --what sampling [--keypoints 0 4 9] [--layer -1]
+
+padding: FMMP's padded keypoints and their links on a support and on the query (the paper's figure 3).
+sampling: the points that FMMP reads around a keypoint, as opaque as their weight, and its estimate (figure 5).
+
+The pictures are of the config's test data; --cfg-options changes the paths.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from capekit.apis import init_estimator
+from capekit.cli import run
+from capekit.datasets import EpisodeKey
+from capekit.datasets.padding import KINDS, MixupDraws, Padding
+from capekit.engine.config import build, load_config
+from capekit.engine.launch import Overrides
+from capekit.errors import CapekitError
+from capekit.models.heads import FMMPHead
+from capekit.registry import DATA_SAMPLERS, DATASETS
+from capekit.structures import Episode
+from capekit.visualization.mining import padding_figure, sampling_figure
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='such as configs/fmmp/fmmp_r50_mp100-split1_1shot.py')
+    parser.add_argument('checkpoint', nargs='?', help='a checkpoint of ours; padding needs none')
+    parser.add_argument('--what', choices=FIGURES, required=True)
+    parser.add_argument('--out', default='work_dirs/pictures', metavar='DIR', help='default: %(default)s')
+    parser.add_argument('--categories', type=int, nargs='+', help='category ids; default: all of the test data')
+    parser.add_argument('--seed', type=int, default=1, help='which pictures, and which draws of mixup')
+    parser.add_argument('--padding', choices=KINDS, default='mixup', help='default: %(default)s')
+    parser.add_argument('--slots', type=int, nargs='+', default=[35, 70], help='keypoints after padding')
+    parser.add_argument('--keypoints', type=int, nargs='+', help='default: three of those that both pictures show')
+    parser.add_argument('--layer', type=int, default=-1, help='recurrent layer, from 0; default: the last')
+    parser.add_argument('--cfg-options', nargs='+', action=Overrides, default={}, metavar='KEY=VALUE')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    config = load_config(args.config, args.cfg_options)
+    dataset = build(DATASETS, config.test_dataloader.dataset, 'test_dataloader.dataset')
+    sampler = DATA_SAMPLERS.build(dict(config.test_dataloader.sampler, queries=1, episodes=1, seed=args.seed),
+                                  default_args=dict(dataset=dataset))
+    unknown = set(args.categories or ()) - set(dataset.categories)
+    if unknown:
+        raise CapekitError(f'--categories {min(unknown)}: not in the test data; it has {sorted(dataset.categories)}')
+    estimator = init_estimator(config, args.checkpoint)
+    if not isinstance(estimator.head, FMMPHead):
+        raise CapekitError(f'--what {args.what} is of FMMP; {args.config} has a {type(estimator.head).__name__}')
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    for row in sampler.rows:
+        category = dataset.categories[int(dataset.category_ids[row[-1]])]
+        if args.categories and category.id not in args.categories:
+            continue
+        figure = FIGURES[args.what](estimator, dataset[EpisodeKey(tuple(row.tolist()))], args)
+        path = out / f'{args.what}_{category.id}_{category.name.replace("/", "_")}.png'
+        figure.savefig(path, dpi=130)
+        print(path)
+
+
+def padding(estimator, episode: Episode, args: argparse.Namespace):
+    """One column a number of slots that the keypoints fit into."""
+    count, paddings = int(episode.num_keypoints[0]), []
+    if max(args.slots) < count:
+        raise CapekitError(f'--slots {max(args.slots)}: {episode.meta[0]["category"]} has {count} keypoints')
+    for slots in (slots for slots in args.slots if slots >= count):
+        draws = MixupDraws.draw(episode.links, slots, estimator.head.alpha, torch.Generator().manual_seed(args.seed))
+        paddings.append((f'{args.padding} padding to {slots}', Padding(
+            args.padding, episode.num_keypoints, episode.links, slots, estimator.head.variant, draws)))
+    return padding_figure(episode, paddings)
+
+
+def sampling(estimator, episode: Episode, args: argparse.Namespace):
+    """One row a keypoint."""
+    count, layers = int(episode.num_keypoints[0]), len(estimator.head.support_layers)
+    if not -layers <= args.layer < layers:
+        raise CapekitError(f'--layer {args.layer}: the model has {layers} layers of support mining')
+    keypoints = args.keypoints
+    if keypoints is None:
+        seen = (episode.support_visible[0].all(0) & episode.query_visible[0]).nonzero()[:, 0].tolist()
+        keypoints = seen[::max(1, -(-len(seen) // 3))] or [0]
+    wrong = [k for k in keypoints if not 0 <= k < count]
+    if wrong:
+        raise CapekitError(f'--keypoints {wrong[0]}: {episode.meta[0]["category"]} has keypoints 0 to {count - 1}')
+    return sampling_figure(estimator, episode, keypoints, args.layer)
+
+
+FIGURES = dict(padding=padding, sampling=sampling)
+
+if __name__ == '__main__':
+    run(main)
