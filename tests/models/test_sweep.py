@@ -48,6 +48,7 @@ METHODS = {
     'pomnet-no_cross_attention': (POMNET_CONFIG, {**POMNET, 'model.head.cross_attention': False}),
     'pomnet-inner_product': (POMNET_CONFIG, {**POMNET, 'model.head.matching': 'inner_product'}),
     'pomnet-paper_reduction': (POMNET_CONFIG, {**POMNET, 'model.head.reduction': 'paper'}),
+    'protonet': ('configs/_base_/models/protonet_r50.py', SMALL),
     'sdpnet': (SDPNET_CONFIG, SDPNET),
     'sdpnet-average': (SDPNET_CONFIG, {**SDPNET, 'model.head.aggregation': 'average'}),
     'sdpnet-weighted': (SDPNET_CONFIG, {**SDPNET, 'model.head.aggregation': 'weighted'}),

@@ -22,6 +22,7 @@ parameter, batch = one by one, padding and shot order change nothing.
 from .capeformer import CapeFormerHead
 from .fmmp import FMMPHead
 from .pomnet import POMNetHead
+from .protonet import ProtoNetHead
 from .sdpnet import SDPNetHead
 
-__all__ = ['CapeFormerHead', 'FMMPHead', 'POMNetHead', 'SDPNetHead']
+__all__ = ['CapeFormerHead', 'FMMPHead', 'POMNetHead', 'ProtoNetHead', 'SDPNetHead']

@@ -1,0 +1,82 @@
+"""ProtoNet for keypoints: each is looked for where the query is most like its prototype (Snell et al., NeurIPS 2017).
+
+There is no released code. The CAPE papers say that a prototype is made for each keypoint from features of stage 3 and
+the nearest location of the query is its answer (Xu et al., ECCV 2022, section 5.2); what they leave open is settled
+here: the distance and the loss of the paper on prototypical networks, with the pooling that POMNet uses.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from capekit.models.layers import gaussian_heatmaps, heatmap_pooling, seen_by_all
+from capekit.models.losses import keypoint_mean
+from capekit.registry import MODELS
+from capekit.structures import Prediction
+
+
+@MODELS.register_module()
+class ProtoNetHead(nn.Module):
+    """Prototypes of keypoints against the locations of one feature map.
+
+    The distance is the squared Euclidean one, which the authors of prototypical networks found better than the cosine,
+    averaged over channels and times a learned scale: averaged, it is of one size for every backbone; the scale lets
+    softmax be as sharp as the data ask for. The loss is theirs with locations in place of classes: cross-entropy of
+    softmax(-distance) with the cell that holds the true point.
+
+    Args:
+        scale: of the distances at the start.
+        heatmap_size: of the support pooling, in cells.
+        sigma: of the heat maps that weigh it.
+    """
+
+    def __init__(self, scale: float = 10.0, heatmap_size: int = 64, sigma: float = 2.0):
+        super().__init__()
+        self.heatmap_size, self.sigma = heatmap_size, sigma
+        self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+
+    def encode_support(self, maps: list, points: Tensor, visible: Tensor) -> dict:
+        """Features pooled from the finest map, `keypoints` (N, K, C), zero where not seen, and `seen` (N, K) bool."""
+        heatmaps, seen = gaussian_heatmaps(points, visible, self.heatmap_size, self.sigma)
+        return dict(keypoints=heatmap_pooling(maps[0], heatmaps), seen=seen)
+
+    def encode_query(self, maps: list) -> dict:
+        """`pixels` (N, C, H, W): the finest map."""
+        return dict(pixels=maps[0])
+
+    def forward(self, support: dict, query: dict, num_keypoints: Tensor, links: list) -> Prediction:
+        """Answer B episodes; see `models/heads/__init__.py`. Links are not used.
+
+        A prototype is the mean over the shots that see its keypoint; where none does it is zero.
+        `extras`: `mask` (B, K) bool, `similarity` (B, K, H, W), the logits.
+        """
+        shots = support['seen'].sum(1).clamp(min=1)[..., None]
+        prototypes = support['keypoints'].sum(1) / shots
+        pixels = query['pixels'].flatten(2)
+        height, width = query['pixels'].shape[-2:]
+        distance = (prototypes.square().sum(2)[..., None] + pixels.square().sum(1)[:, None]
+                    - 2 * prototypes @ pixels) / pixels.shape[1]
+        similarity = -self.log_scale.exp() * distance  # (B, K, HW)
+        scores, best = similarity.softmax(-1).max(-1)
+        cells = torch.stack((best % width, best // width), -1)
+        points = (cells + 0.5) / cells.new_tensor([width, height])
+        return Prediction(points=points, scores=scores, extras=dict(
+            mask=seen_by_all(support['seen'], num_keypoints), similarity=similarity.unflatten(-1, (height, width))))
+
+    def loss(self, prediction: Prediction, points: Tensor, visible: Tensor) -> dict:
+        """`location_loss`, mean over the keypoints that the query, inside its crop, and every support see.
+
+        Args:
+            prediction: of `forward`.
+            points: (B, K, 2) normalised true points.
+            visible: (B, K) bool.
+        """
+        similarity = prediction.extras['similarity']
+        height, width = similarity.shape[-2:]
+        weight = visible & prediction.extras['mask'] & ((points >= 0) & (points < 1)).all(-1)
+        cells = (points.masked_fill(~weight[..., None], 0) * points.new_tensor([width, height])).long()
+        error = F.cross_entropy(similarity.flatten(2).transpose(1, 2), cells[..., 1] * width + cells[..., 0],
+                                reduction='none')
+        return dict(location_loss=keypoint_mean(error, weight.to(error.dtype)))
