@@ -174,7 +174,8 @@ class Padding:
             self.exists[:, :count] &= ~carries.scatter(1, self.link % (count + 1), True)[:, :count]
 
         # Equal pairs, whichever way round, are one edge of the graph, the first; a pair of equal ends is none.
-        low, high = self.pairs.amin(-1), self.pairs.amax(-1)
+        a, b = self.pairs.unbind(-1)
+        low, high = torch.minimum(a, b), torch.maximum(a, b)
         key = torch.where(self.exists, low * self.slots + high, -1)
         key, place = key.sort(dim=1, stable=True)
         again = F.pad(key[:, 1:] == key[:, :-1], (1, 0))
@@ -243,30 +244,32 @@ class Padding:
             (B, S, T, M) int64 slots.
         """
         batch, shots, slots = visible.shape
-        neighbours = self._neighbours(visible, count - 1)  # (R + 1, M - 1)
+        neighbours = self._neighbours(visible, count - 1)  # (B S, T + 1, M - 1)
         # One queue a slot of a picture, R = B S T of them. They come last, so that an operation runs along all of them;
         # and bytes (slot + 1, 0 for a free place) and products, a dozen times faster here than numbers and where().
-        rows = torch.arange(batch * shots * slots, device=visible.device)
-        itself = (rows % slots + 1).to(torch.uint8)
-        base = rows - rows % slots - 1
-        queue = torch.cat((itself[None], neighbours[:-1].T))
-        length = queue.ne(0).sum(0, dtype=torch.uint8)
+        picture = torch.arange(batch * shots, device=visible.device)[:, None]
+        base = (picture * (slots + 1)).expand(-1, slots).flatten()
+        itself = (self.slot + 1).to(torch.uint8).repeat(batch * shots)
+        queue = torch.cat((itself[None], neighbours[:, 1:].flatten(0, 1).T))
+        last = queue[1:].ne(0).sum(0, dtype=torch.uint8)  # place of the last one
         place = torch.arange(count, device=visible.device, dtype=torch.uint8)[:, None].expand_as(queue).contiguous()
+        neighbours = neighbours.flatten(0, 1)
         for head in range(1, count - 1):
-            node = queue[head]
-            found = neighbours.index_select(0, torch.where(node == 0, len(rows), base + node)).T.contiguous()
+            found = neighbours.index_select(0, base + queue[head]).T.contiguous()
             # "No neighbour" is never new where a place is free, and nothing arrives where none is.
             new = (found[:, None] != queue).view(torch.uint8).amin(1)
-            goes_to = length - 1 + new.cumsum(0, dtype=torch.uint8)
+            goes_to = last + new.cumsum(0, dtype=torch.uint8)
             arrived = (found * new)[:, None] * (goes_to[:, None] == place).view(torch.uint8)
             queue = torch.maximum(queue, arrived.amax(0))
-            length = (length + new.sum(0, dtype=torch.uint8)).clamp(max=count)
+            last = goes_to[-1].clamp(max=count)
         queue = torch.where(queue == 0, itself, queue) - 1
         return queue.T.reshape(batch, shots, slots, count).long()
 
     def _neighbours(self, visible: Tensor, count: int) -> Tensor:
-        """(B S T + 1, count) uint8: slot + 1 of the first neighbours of every slot of every picture, 0 for none; the
-        last row is nobody's. A search that keeps `count` + 1 keypoints never looks further down a list."""
+        """(B S, T + 1, count) uint8: slot + 1 of the first neighbours of a slot, 0 for none, in row slot + 1.
+
+        Row 0 is nobody's. A search that keeps `count` + 1 keypoints never looks further down a list.
+        """
         batch, shots, slots = visible.shape
 
         def per_picture(value: Tensor) -> Tensor:
@@ -278,11 +281,8 @@ class Padding:
         before = kept.cumsum(2) - kept.long()
         rank = before - before.gather(2, per_picture(self.start))
         kept &= rank < count
-        picture = torch.arange(batch * shots, device=visible.device).view(batch, shots, 1)
-        row = picture * slots + self.node[:, None]
-        nobody = batch * shots * slots
-        result = torch.zeros((nobody + 1) * count, dtype=torch.uint8, device=visible.device)
+        result = torch.zeros(batch, shots, (slots + 1) * count, dtype=torch.uint8, device=visible.device)
         # What is not kept all lands in nobody's row, as 0.
-        target = (row * count + rank).masked_fill_(~kept, nobody * count)
+        target = ((self.node[:, None] + 1) * count + rank).masked_fill_(~kept, 0)
         value = (self.neighbour[:, None] + 1).to(torch.uint8) * kept.view(torch.uint8)
-        return result.scatter_(0, target.flatten(), value.flatten()).view(-1, count)
+        return result.scatter_(2, target, value).view(-1, slots + 1, count)
