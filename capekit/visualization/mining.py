@@ -5,12 +5,12 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from capekit.datasets.padding import Padding
 from capekit.models.layers import DeformableAttention
-from capekit.structures import Episode, Prediction
-from capekit.visualization.panels import PANEL_INCHES, draw_keypoints, keypoint_colors
+from capekit.structures import Episode
+from capekit.visualization.panels import PANEL_INCHES, draw_estimate, draw_keypoints, draw_sampling, keypoint_colors
 
 
 def padding_figure(episode: Episode, paddings: Sequence[tuple[str, Padding]]):
@@ -92,38 +92,22 @@ def sampling_figure(estimator, episode: Episode, keypoints: Sequence[int], layer
         prediction = estimator(episode, mode='predict')
     figure = Figure(figsize=(3 * PANEL_INCHES, (PANEL_INCHES + 0.2) * len(keypoints)))
     grid = figure.subplots(len(keypoints), 3, squeeze=False)
-    support, query = episode.support_images[0, 0], episode.query_images[0]
+    support = episode.support_images[0, 0].permute(1, 2, 0).numpy()
+    query = episode.query_images[0].permute(1, 2, 0).numpy()
+    size, labels = query.shape[0], episode.query_points[0].numpy() * query.shape[0]
     for axes, keypoint in zip(grid, keypoints, strict=True):
         _draw_sampling(axes[0], support, on_support, keypoint, f'support, keypoint {keypoint}')
         _draw_sampling(axes[1], query, on_query, keypoint, f'query, keypoint {keypoint}')
-        _draw_estimate(axes[2], query, prediction, episode, keypoint)
+        draw_estimate(axes[2], query, prediction.points[0, keypoint].numpy() * size,
+                      labels[keypoint] if episode.query_visible[0, keypoint] else None,
+                      f'estimate, keypoint {keypoint}')
     figure.tight_layout(pad=0.4)
     return figure
 
 
-def _show(axes, image: Tensor, title: str) -> int:
-    """Draw a (3, H, W) picture; returns its side."""
-    axes.imshow(image.permute(1, 2, 0).numpy())
-    axes.set_xlim(-0.5, image.shape[-1] - 0.5)
-    axes.set_ylim(image.shape[-2] - 0.5, -0.5)
-    axes.set_title(title, fontsize=8)
-    axes.axis('off')
-    return image.shape[-1]
-
-
-def _draw_sampling(axes, image: Tensor, records: list, keypoint: int, title: str) -> None:
-    size = _show(axes, image, title)
+def _draw_sampling(axes, image: np.ndarray, records: list, keypoint: int, title: str) -> None:
+    size = image.shape[0]
     references = np.concatenate([r[0, keypoint].reshape(-1, 2).numpy() for r, _, _ in records]) * size
     locations = np.concatenate([x[0, keypoint].reshape(-1, 2).numpy() for _, x, _ in records]) * size
     weights = np.concatenate([w[0, keypoint].flatten().numpy() for _, _, w in records])
-    axes.scatter(*locations.T, s=9, c=[(0.1, 1.0, 0.2, w) for w in weights / weights.max()], linewidths=0)
-    axes.scatter(*references.T, s=35, c='red', marker='x', linewidths=1.2)
-
-
-def _draw_estimate(axes, image: Tensor, prediction: Prediction, episode: Episode, keypoint: int) -> None:
-    size = _show(axes, image, f'estimate, keypoint {keypoint}')
-    estimate = prediction.points[0, keypoint].numpy() * size
-    axes.plot(*estimate, 'o', markersize=8, markerfacecolor='none', markeredgecolor='lime', markeredgewidth=1.5)
-    if episode.query_visible[0, keypoint]:
-        label = episode.query_points[0, keypoint].numpy() * size
-        axes.annotate('', xy=label, xytext=estimate, arrowprops=dict(arrowstyle='->', color='red', linewidth=1.3))
+    draw_sampling(axes, image, references, locations, weights, title)

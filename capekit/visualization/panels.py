@@ -18,6 +18,15 @@ def keypoint_colors(count: int) -> list:
     return [colorsys.hsv_to_rgb(k / count, 0.85, 1.0) for k in range(count)]
 
 
+def show_picture(axes, image: np.ndarray, title: str) -> None:
+    """A (H, W, 3) uint8 RGB picture filling the panel, the title above it."""
+    axes.imshow(image)
+    axes.set_xlim(-0.5, image.shape[1] - 0.5)
+    axes.set_ylim(image.shape[0] - 0.5, -0.5)
+    axes.set_title(title, fontsize=8)
+    axes.axis('off')
+
+
 def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndarray, links: Sequence,
                    title: str, colors: Sequence | None = None) -> None:
     """One panel: a picture, the links whose both ends are visible, the keypoints.
@@ -32,16 +41,28 @@ def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndar
         colors: (K, 3) RGB in [0, 1]; None for `keypoint_colors`.
     """
     colors = keypoint_colors(len(points)) if colors is None else colors
-    axes.imshow(image)
+    show_picture(axes, image, title)
     for a, b in links:
         if visible[a] and visible[b]:
             axes.plot(*points[[a, b]].T, color='white', linewidth=0.8, alpha=0.7)
     for k in np.flatnonzero(visible):
         axes.plot(*points[k], 'o', color=colors[k], markersize=4.5, markeredgecolor='black', markeredgewidth=0.5)
-    axes.set_xlim(-0.5, image.shape[1] - 0.5)
-    axes.set_ylim(image.shape[0] - 0.5, -0.5)
-    axes.set_title(title, fontsize=8)
-    axes.axis('off')
+
+
+def draw_sampling(axes, image: np.ndarray, references: np.ndarray, locations: np.ndarray, weights: np.ndarray,
+                  title: str) -> None:
+    """One panel, in pixels: references (R, 2) as red crosses, sampling points (P, 2) green, opaque as weights (P,)."""
+    show_picture(axes, image, title)
+    axes.scatter(*locations.T, s=9, c=[(0.1, 1.0, 0.2, w) for w in weights / weights.max()], linewidths=0)
+    axes.scatter(*references.T, s=35, c='red', marker='x', linewidths=1.2)
+
+
+def draw_estimate(axes, image: np.ndarray, estimate: np.ndarray, label: np.ndarray | None, title: str) -> None:
+    """One panel: an estimate (2,) as a green circle, a red arrow from it to its label (2,), where there is one."""
+    show_picture(axes, image, title)
+    axes.plot(*estimate, 'o', markersize=8, markerfacecolor='none', markeredgecolor='lime', markeredgewidth=1.5)
+    if label is not None:
+        axes.annotate('', xy=label, xytext=estimate, arrowprops=dict(arrowstyle='->', color='red', linewidth=1.3))
 
 
 def draw_rows(dataset: MP100Dataset, rows: np.ndarray, points: np.ndarray, folder: str | Path,

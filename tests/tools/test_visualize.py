@@ -25,6 +25,37 @@ def test_pictures(tool, fmmp, options, tmp_path, what, more):
     assert out.count('.png') == len(files)
 
 
+@pytest.fixture
+def sdpnet(repo):
+    return repo / 'configs/synthetic/sdpnet_r18_synthetic_1shot.py'
+
+
+@pytest.mark.parametrize(('what', 'more'), [
+    ('structure', ['--shots', '2']), ('attention', ['--shots', '2']), ('attention', ['--keypoints', '0', '2']),
+    ('stages', [])])
+def test_pictures_of_sdpnet(tool, sdpnet, small, tmp_path, what, more):
+    status, out, err = tool('analysis/visualize', sdpnet, '--what', what, '--out', tmp_path, *more, *_sdpnet(small))
+    assert status == 0, err
+    assert sorted(path.name for path in tmp_path.glob('*.png')) == [f'{what}_{i}_test{i}.png' for i in (21, 22, 23)]
+
+
+def test_no_structure_to_draw(tool, sdpnet, small, tmp_path):
+    status, _, err = tool('analysis/visualize', sdpnet, '--what', 'structure', '--out', tmp_path, *_sdpnet(small),
+                          'model.head.structure=none')
+    assert status == 2 and 'predicts none' in err and err.count('\n') == 1
+
+
+def _sdpnet(small):
+    return ['--cfg-options', 'model.backbone.name=resnet10t.c3_in1k', 'model.head.channels=32',
+            f'test_dataloader.dataset.data_root={small}', 'test_dataloader.dataset.image_size=32']
+
+
+def test_stages_of_capeformer(tool, config, tmp_path):
+    status, _, err = tool('analysis/visualize', config, '--what', 'stages', '--out', tmp_path)
+    assert status == 0, err
+    assert len(list(tmp_path.glob('stages_*.png'))) == 3
+
+
 @pytest.mark.parametrize(('what', 'more', 'message'), [
     ('sampling', ['--categories', '5'], '--categories 5: not in the test data; it has [21, 22, 23]'),
     ('sampling', ['--keypoints', '7'], '--keypoints 7: test21 has keypoints 0 to 3'),

@@ -2,9 +2,15 @@
 
     python tools/analysis/visualize.py CONFIG --what padding [--padding mixup] [--slots 35 70]
     python tools/analysis/visualize.py CONFIG CHECKPOINT --what sampling [--keypoints 0 4 9] [--layer -1]
+    python tools/analysis/visualize.py CONFIG CHECKPOINT --what structure [--shots 3]
+    python tools/analysis/visualize.py CONFIG CHECKPOINT --what attention [--shots 3] [--keypoints 0 4 9]
+    python tools/analysis/visualize.py CONFIG CHECKPOINT --what stages
 
 padding: FMMP's padded keypoints and their links on a support and on the query (the paper's figure 3).
 sampling: the points that FMMP reads around a keypoint, as opaque as their weight, and its estimate (figure 5).
+structure: the edges that SDPNet predicts, over the supports (its figure 5).
+attention: of SDPNet, which support counts, what matches, what each stage reads around a keypoint.
+stages: where an iterative method puts the keypoints of the query, stage by stage.
 
 The pictures are of the config's test data; --cfg-options changes the paths.
 """
@@ -21,10 +27,11 @@ from capekit.datasets.padding import KINDS, MixupDraws, Padding
 from capekit.engine.config import build, load_config
 from capekit.engine.launch import Overrides
 from capekit.errors import CapekitError
-from capekit.models.heads import FMMPHead
+from capekit.models.heads import CapeFormerHead, FMMPHead, SDPNetHead
 from capekit.registry import DATA_SAMPLERS, DATASETS
 from capekit.structures import Episode
 from capekit.visualization.mining import padding_figure, sampling_figure
+from capekit.visualization.refinement import attention_figure, stages_figure, structure_figure
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,6 +42,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', default='work_dirs/pictures', metavar='DIR', help='default: %(default)s')
     parser.add_argument('--categories', type=int, nargs='+', help='category ids; default: all of the test data')
     parser.add_argument('--seed', type=int, default=1, help='which pictures, and which draws of mixup')
+    parser.add_argument('--shots', type=int, help="supports; default: the config's")
     parser.add_argument('--padding', choices=KINDS, default='mixup', help='default: %(default)s')
     parser.add_argument('--slots', type=int, nargs='+', default=[35, 70], help='keypoints after padding')
     parser.add_argument('--keypoints', type=int, nargs='+', help='default: three of those that both pictures show')
@@ -47,21 +55,24 @@ def main() -> None:
     args = parse_args()
     config = load_config(args.config, args.cfg_options)
     dataset = build(DATASETS, config.test_dataloader.dataset, 'test_dataloader.dataset')
-    sampler = DATA_SAMPLERS.build(dict(config.test_dataloader.sampler, queries=1, episodes=1, seed=args.seed),
-                                  default_args=dict(dataset=dataset))
+    options = dict(config.test_dataloader.sampler, queries=1, episodes=1, seed=args.seed)
+    if args.shots is not None:
+        options['shots'] = args.shots
+    sampler = DATA_SAMPLERS.build(options, default_args=dict(dataset=dataset))
     unknown = set(args.categories or ()) - set(dataset.categories)
     if unknown:
         raise CapekitError(f'--categories {min(unknown)}: not in the test data; it has {sorted(dataset.categories)}')
     estimator = init_estimator(config, args.checkpoint)
-    if not isinstance(estimator.head, FMMPHead):
-        raise CapekitError(f'--what {args.what} is of FMMP; {args.config} has a {type(estimator.head).__name__}')
+    draw, head, method = FIGURES[args.what]
+    if not isinstance(estimator.head, head):
+        raise CapekitError(f'--what {args.what} is of {method}; {args.config} has a {type(estimator.head).__name__}')
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     for row in sampler.rows:
         category = dataset.categories[int(dataset.category_ids[row[-1]])]
         if args.categories and category.id not in args.categories:
             continue
-        figure = FIGURES[args.what](estimator, dataset[EpisodeKey(tuple(row.tolist()))], args)
+        figure = draw(estimator, dataset[EpisodeKey(tuple(row.tolist()))], args)
         path = out / f'{args.what}_{category.id}_{category.name.replace("/", "_")}.png'
         figure.savefig(path, dpi=130)
         print(path)
@@ -81,20 +92,44 @@ def padding(estimator, episode: Episode, args: argparse.Namespace):
 
 def sampling(estimator, episode: Episode, args: argparse.Namespace):
     """One row a keypoint."""
-    count, layers = int(episode.num_keypoints[0]), len(estimator.head.support_layers)
+    layers = len(estimator.head.support_layers)
     if not -layers <= args.layer < layers:
         raise CapekitError(f'--layer {args.layer}: the model has {layers} layers of support mining')
-    keypoints = args.keypoints
-    if keypoints is None:
-        seen = (episode.support_visible[0].all(0) & episode.query_visible[0]).nonzero()[:, 0].tolist()
-        keypoints = seen[::max(1, -(-len(seen) // 3))] or [0]
-    wrong = [k for k in keypoints if not 0 <= k < count]
+    return sampling_figure(estimator, episode, chosen_keypoints(episode, args), args.layer)
+
+
+def structure(estimator, episode: Episode, args: argparse.Namespace):
+    """One row of supports."""
+    if estimator.head.structure is None:
+        raise CapekitError(f"--what structure: {args.config} predicts none (model.head.structure='none')")
+    return structure_figure(estimator, episode)
+
+
+def attention(estimator, episode: Episode, args: argparse.Namespace):
+    """One row a keypoint."""
+    return attention_figure(estimator, episode, chosen_keypoints(episode, args))
+
+
+def stages(estimator, episode: Episode, args: argparse.Namespace):
+    """One row of the query."""
+    return stages_figure(estimator, episode)
+
+
+def chosen_keypoints(episode: Episode, args: argparse.Namespace) -> list:
+    """Those asked for, or three that all pictures show."""
+    count = int(episode.num_keypoints[0])
+    wrong = [k for k in args.keypoints or () if not 0 <= k < count]
     if wrong:
         raise CapekitError(f'--keypoints {wrong[0]}: {episode.meta[0]["category"]} has keypoints 0 to {count - 1}')
-    return sampling_figure(estimator, episode, keypoints, args.layer)
+    seen = (episode.support_visible[0].all(0) & episode.query_visible[0]).nonzero()[:, 0].tolist()
+    return args.keypoints or seen[::max(1, -(-len(seen) // 3))] or [0]
 
 
-FIGURES = dict(padding=padding, sampling=sampling)
+# Name -> what draws it, the heads it draws, their name in an error.
+FIGURES = dict(
+    padding=(padding, FMMPHead, 'FMMP'), sampling=(sampling, FMMPHead, 'FMMP'),
+    structure=(structure, SDPNetHead, 'SDPNet'), attention=(attention, SDPNetHead, 'SDPNet'),
+    stages=(stages, (CapeFormerHead, FMMPHead, SDPNetHead), 'CapeFormer, FMMP and SDPNet'))
 
 if __name__ == '__main__':
     run(main)

@@ -1,0 +1,143 @@
+"""What an iterative method does inside: the structure it predicts, where its stages read, where they put the points."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from capekit.models.layers import structure_edges
+from capekit.structures import Episode, Prediction
+from capekit.visualization.panels import (
+    MAX_SUPPORTS,
+    PANEL_INCHES,
+    draw_estimate,
+    draw_keypoints,
+    draw_sampling,
+    keypoint_colors,
+    show_picture,
+)
+
+
+def _panels(rows: int, columns: int) -> tuple:
+    """matplotlib's Figure and its (rows, columns) axes."""
+    from matplotlib.figure import Figure  # heavy: imported where it is used
+    figure = Figure(figsize=(columns * PANEL_INCHES, rows * (PANEL_INCHES + 0.3)))
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _picture(image: torch.Tensor) -> np.ndarray:
+    return image.permute(1, 2, 0).numpy()
+
+
+@torch.no_grad()
+def structure_figure(estimator, episode: Episode):
+    """SDPNet's figure 5: predicted edges in yellow over the supports, as wide as strong, beside the structure itself.
+
+    Args:
+        estimator: with an `SDPNetHead` that predicts a structure, in eval mode, on the CPU.
+        episode: one.
+
+    Returns:
+        matplotlib's Figure. Row i of the last panel is what keypoint i listens to.
+    """
+    extras = estimator(episode, mode='predict').extras
+    count = int(episode.num_keypoints[0])
+    structure = extras['structure'][0, :count, :count]
+    edges = structure_edges(structure[None])[0].nonzero().tolist()
+    supports = min(episode.shots, MAX_SUPPORTS)
+    figure, ((*panels, last),) = _panels(1, supports + 1)
+    for shot, axes in enumerate(panels):
+        image = _picture(episode.support_images[0, shot])
+        points = episode.support_points[0, shot, :count].numpy() * image.shape[0]
+        visible = episode.support_visible[0, shot, :count].numpy()
+        draw_keypoints(axes, image, points, visible, [], f'support {shot + 1}: {len(edges)} edges')
+        for i, j in edges:
+            if visible[i] and visible[j]:
+                axes.plot(*points[[i, j]].T, color='yellow', linewidth=0.4 + 1.6 * structure[i, j].item(), zorder=1)
+    last.imshow(structure.numpy(), cmap='viridis')
+    last.set_title(f'structure, density {extras["edge_density"][0]:.2f}', fontsize=8)
+    last.tick_params(labelsize=6)
+    figure.tight_layout(pad=0.4)
+    return figure
+
+
+@torch.no_grad()
+def attention_figure(estimator, episode: Episode, keypoints: Sequence[int]):
+    """One row a keypoint: the support that counts most for it, the query's similarity map, where every stage reads.
+
+    Sampling is drawn as for FMMP, a red cross where the stage starts from, green dots as opaque as their weight; `x` in
+    a title is the factor of equation 6 (its mean, where there is one for each offset).
+
+    Args:
+        estimator: with an `SDPNetHead`, in eval mode, on the CPU.
+        episode: one.
+        keypoints: numbers.
+
+    Returns:
+        matplotlib's Figure.
+    """
+    prediction = estimator(episode, mode='predict')
+    extras, query = prediction.extras, _picture(episode.query_images[0])
+    size, stages = query.shape[0], len(prediction.layers)
+    starts = torch.cat((extras['peaks'][None], prediction.layers[:-1]))[:, 0].numpy() * size
+    labels = episode.query_points[0].numpy() * size
+    figure, grid = _panels(len(keypoints), stages + 3)
+    for axes, k in zip(grid, keypoints, strict=True):
+        weights = extras['instance_weights'][0, :, k]
+        shot = int(weights.argmax())
+        support = _picture(episode.support_images[0, shot])
+        only = np.arange(episode.support_points.shape[2]) == k
+        draw_keypoints(axes[0], support, episode.support_points[0, shot].numpy() * size,
+                       only & episode.support_visible[0, shot].numpy(), [],
+                       f'keypoint {k}, support {shot + 1} weighs {weights[shot]:.2f}')
+        show_picture(axes[1], query, 'similarity')
+        axes[1].imshow(extras['similarity'][0, k].sigmoid().numpy(), extent=(-0.5, size - 0.5, size - 0.5, -0.5),
+                       cmap='jet', alpha=0.5)
+        for stage in range(stages):
+            draw_sampling(axes[2 + stage], query, starts[stage, k][None],
+                          extras['locations'][stage, 0, k].flatten(0, -2).numpy() * size,
+                          extras['weights'][stage, 0, k].flatten().numpy(),
+                          f'stage {stage + 1}, x {extras["spread"][stage, 0, k].mean():.2f}')
+        draw_estimate(axes[-1], query, prediction.points[0, k].numpy() * size,
+                      labels[k] if episode.query_visible[0, k] else None, 'estimate')
+    figure.tight_layout(pad=0.4)
+    return figure
+
+
+@torch.no_grad()
+def stages_figure(estimator, episode: Episode):
+    """The query with its labels, where matching put the keypoints, and where each stage did; a white line is an error.
+
+    Args:
+        estimator: of any iterative method, in eval mode, on the CPU.
+        episode: one.
+
+    Returns:
+        matplotlib's Figure.
+    """
+    prediction = estimator(episode, mode='predict')
+    steps = _steps(prediction)
+    query, count = _picture(episode.query_images[0]), int(episode.num_keypoints[0])
+    labels, visible = (value[0, :count].numpy() for value in (episode.query_points, episode.query_visible))
+    seen = visible & episode.support_visible[0, :, :count].all(0).numpy()
+    labels, size = labels * query.shape[0], query.shape[0]
+    figure, ((first, *panels),) = _panels(1, len(steps) + 1)
+    draw_keypoints(first, query, labels, visible, episode.links[0].numpy(), 'query, labels')
+    for axes, (title, points) in zip(panels, steps.items(), strict=True):
+        points = points[0, :count].numpy() * size
+        errors = np.linalg.norm(points - labels, axis=1)[seen]
+        mean = f', mean error {errors.mean():.1f} px' if len(errors) else ''
+        show_picture(axes, query, title + mean)
+        for k, color in enumerate(keypoint_colors(count)):
+            if seen[k]:
+                axes.plot(*np.stack((points[k], labels[k])).T, color='white', linewidth=0.8)
+                axes.plot(*points[k], 'o', color=color, markersize=4, markeredgecolor='black', markeredgewidth=0.5)
+    figure.tight_layout(pad=0.4)
+    return figure
+
+
+def _steps(prediction: Prediction) -> dict:
+    """Title -> (B, K, 2): the matched peaks, where the method has them, then each layer's points."""
+    matched = dict(matching=prediction.extras['peaks']) if 'peaks' in prediction.extras else {}
+    layers = () if prediction.layers is None else prediction.layers
+    return matched | {f'stage {index + 1}': points for index, points in enumerate(layers)}
