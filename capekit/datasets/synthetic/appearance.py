@@ -1,18 +1,34 @@
 """What generated parts look like: one palette, one set of textures and one set of part looks, shared by all categories.
 
-A category picks from them; that a look seen in training turns up on other parts of other categories makes matching by look
+A category picks from them; a look seen in training turns up on parts of other categories, so that matching by look is
 something that can be learned and carried over. All colours are RGB.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import cv2
 import numpy as np
 
-COLOURS = np.array([
-    (214, 48, 49), (240, 130, 30), (245, 214, 60), (140, 198, 62), (28, 122, 62), (34, 170, 160), (108, 196, 240),
-    (38, 78, 190), (122, 72, 184), (240, 130, 180), (128, 78, 42), (242, 238, 226), (36, 36, 42), (214, 178, 132)], np.uint8)
+COLOURS = np.array(
+    [
+        (214, 48, 49),
+        (240, 130, 30),
+        (245, 214, 60),
+        (140, 198, 62),
+        (28, 122, 62),
+        (34, 170, 160),
+        (108, 196, 240),
+        (38, 78, 190),
+        (122, 72, 184),
+        (240, 130, 180),
+        (128, 78, 42),
+        (242, 238, 226),
+        (36, 36, 42),
+        (214, 178, 132),
+    ],
+    np.uint8,
+)
 """(14, 3) red, orange, yellow, lime, green, teal, sky, blue, violet, pink, brown, white, black, tan."""
 
 SPRITE = 64
@@ -84,7 +100,9 @@ class _Pen:
 
     def ellipse(self, x: float, y: float, rx: float, ry: float, colour: tuple) -> None:
         centre = tuple(int(round((v + 1) * self.side / 2)) for v in (x, y))
-        cv2.ellipse(self.canvas, centre, (round(rx * self.side / 2), round(ry * self.side / 2)), 0, 0, 360, (*colour, 255), -1)
+        cv2.ellipse(
+            self.canvas, centre, (round(rx * self.side / 2), round(ry * self.side / 2)), 0, 0, 360, (*colour, 255), -1
+        )
 
     def disc(self, x: float, y: float, radius: float, colour: tuple) -> None:
         self.ellipse(x, y, radius, radius, colour)
@@ -103,112 +121,128 @@ DARK, LIGHT = (26, 24, 30), (250, 250, 246)
 
 
 def _disc(pen):
-    pen.disc(0, 0, .94, DARK)
-    pen.disc(0, 0, .82, pen.first)
-    pen.disc(.1, -.1, .3, pen.second)
+    pen.disc(0, 0, 0.94, DARK)
+    pen.disc(0, 0, 0.82, pen.first)
+    pen.disc(0.1, -0.1, 0.3, pen.second)
 
 
 def _ring(pen):
-    pen.disc(0, 0, .95, pen.first)
-    pen.disc(0, 0, .58, pen.second)
-    pen.disc(0, 0, .2, pen.first)
+    pen.disc(0, 0, 0.95, pen.first)
+    pen.disc(0, 0, 0.58, pen.second)
+    pen.disc(0, 0, 0.2, pen.first)
 
 
 def _eye(pen):
-    pen.ellipse(0, 0, .98, .72, pen.second)
-    pen.ellipse(0, 0, .84, .56, LIGHT)
-    pen.disc(0, 0, .5, pen.first)
-    pen.disc(0, 0, .24, DARK)
-    pen.disc(.18, -.2, .12, LIGHT)
+    pen.ellipse(0, 0, 0.98, 0.72, pen.second)
+    pen.ellipse(0, 0, 0.84, 0.56, LIGHT)
+    pen.disc(0, 0, 0.5, pen.first)
+    pen.disc(0, 0, 0.24, DARK)
+    pen.disc(0.18, -0.2, 0.12, LIGHT)
 
 
 def _wheel(pen):
-    pen.disc(0, 0, .97, DARK)
-    pen.disc(0, 0, .68, pen.first)
+    pen.disc(0, 0, 0.97, DARK)
+    pen.disc(0, 0, 0.68, pen.first)
     for turn in range(3):
         axis = np.array([np.cos(turn * np.pi / 3), np.sin(turn * np.pi / 3)])
-        side = np.array([-axis[1], axis[0]]) * .09
-        pen.polygon([axis * .66 + side, axis * .66 - side, -axis * .66 - side, -axis * .66 + side], pen.second)
-    pen.disc(0, 0, .24, pen.second)
+        side = np.array([-axis[1], axis[0]]) * 0.09
+        pen.polygon([axis * 0.66 + side, axis * 0.66 - side, -axis * 0.66 - side, -axis * 0.66 + side], pen.second)
+    pen.disc(0, 0, 0.24, pen.second)
 
 
 def _paw(pen):
-    pen.ellipse(0, .2, .78, .72, DARK)
-    pen.ellipse(0, .2, .68, .62, pen.first)
-    for x, y in ((-.55, -.45), (0, -.66), (.55, -.45)):
-        pen.disc(x, y, .31, DARK)
-        pen.disc(x, y, .23, pen.second)
+    pen.ellipse(0, 0.2, 0.78, 0.72, DARK)
+    pen.ellipse(0, 0.2, 0.68, 0.62, pen.first)
+    for x, y in ((-0.55, -0.45), (0, -0.66), (0.55, -0.45)):
+        pen.disc(x, y, 0.31, DARK)
+        pen.disc(x, y, 0.23, pen.second)
 
 
 def _nail(pen):
-    pen.ellipse(0, .1, .7, .85, pen.first)
-    pen.ellipse(0, -.3, .5, .6, DARK)
-    pen.ellipse(0, -.32, .42, .52, pen.second)
+    pen.ellipse(0, 0.1, 0.7, 0.85, pen.first)
+    pen.ellipse(0, -0.3, 0.5, 0.6, DARK)
+    pen.ellipse(0, -0.32, 0.42, 0.52, pen.second)
 
 
 def _ear(pen):
-    pen.polygon([(-.85, .8), (0, -.98), (.85, .8)], DARK)
-    pen.polygon([(-.7, .7), (0, -.75), (.7, .7)], pen.first)
-    pen.polygon([(-.36, .55), (0, -.25), (.36, .55)], pen.second)
+    pen.polygon([(-0.85, 0.8), (0, -0.98), (0.85, 0.8)], DARK)
+    pen.polygon([(-0.7, 0.7), (0, -0.75), (0.7, 0.7)], pen.first)
+    pen.polygon([(-0.36, 0.55), (0, -0.25), (0.36, 0.55)], pen.second)
 
 
 def _button(pen):
-    pen.disc(0, 0, .94, DARK)
-    pen.disc(0, 0, .84, pen.first)
-    for x, y in ((-.3, -.3), (.3, -.3), (-.3, .3), (.3, .3)):
-        pen.disc(x, y, .19, pen.second)
+    pen.disc(0, 0, 0.94, DARK)
+    pen.disc(0, 0, 0.84, pen.first)
+    for x, y in ((-0.3, -0.3), (0.3, -0.3), (-0.3, 0.3), (0.3, 0.3)):
+        pen.disc(x, y, 0.19, pen.second)
 
 
 def _lamp(pen):
-    pen.polygon(_polygon(1.0, 4, np.pi / 4) * .98, DARK)
-    pen.polygon(_polygon(1.0, 4, np.pi / 4) * .84, pen.first)
-    pen.polygon([(-.5, -.5), (.5, -.5), (-.5, .5)], pen.second)
+    pen.polygon(_polygon(1.0, 4, np.pi / 4) * 0.98, DARK)
+    pen.polygon(_polygon(1.0, 4, np.pi / 4) * 0.84, pen.first)
+    pen.polygon([(-0.5, -0.5), (0.5, -0.5), (-0.5, 0.5)], pen.second)
 
 
 def _star(pen):
-    pen.disc(0, 0, .92, pen.second)
-    pen.polygon(_polygon(.9, 10, inner=.42), pen.first)
+    pen.disc(0, 0, 0.92, pen.second)
+    pen.polygon(_polygon(0.9, 10, inner=0.42), pen.first)
 
 
 def _stripes(pen):
     x, y = pen.grid()
-    pen.disc(0, 0, .94, pen.first)
-    pen.inside_disc(.94, np.abs((y * 1.5) % 1 - .5) < .25, pen.second)
+    pen.disc(0, 0, 0.94, pen.first)
+    pen.inside_disc(0.94, np.abs((y * 1.5) % 1 - 0.5) < 0.25, pen.second)
 
 
 def _half(pen):
     x, y = pen.grid()
-    pen.disc(0, 0, .94, DARK)
-    pen.disc(0, 0, .84, pen.first)
-    pen.inside_disc(.84, y > 0, pen.second)
+    pen.disc(0, 0, 0.94, DARK)
+    pen.disc(0, 0, 0.84, pen.first)
+    pen.inside_disc(0.84, y > 0, pen.second)
 
 
 def _checker(pen):
     x, y = pen.grid()
-    pen.disc(0, 0, .95, pen.first)
-    pen.inside_disc(.95, (x > 0) ^ (y > 0), pen.second)
+    pen.disc(0, 0, 0.95, pen.first)
+    pen.inside_disc(0.95, (x > 0) ^ (y > 0), pen.second)
 
 
 def _cross(pen):
     x, y = pen.grid()
-    pen.disc(0, 0, .94, pen.first)
-    pen.inside_disc(.8, (np.abs(x) < .2) | (np.abs(y) < .2), pen.second)
+    pen.disc(0, 0, 0.94, pen.first)
+    pen.inside_disc(0.8, (np.abs(x) < 0.2) | (np.abs(y) < 0.2), pen.second)
 
 
 def _diamond(pen):
-    pen.polygon(_polygon(.98, 4), pen.second)
-    pen.polygon(_polygon(.66, 4), pen.first)
-    pen.disc(0, 0, .2, pen.second)
+    pen.polygon(_polygon(0.98, 4), pen.second)
+    pen.polygon(_polygon(0.66, 4), pen.first)
+    pen.disc(0, 0, 0.2, pen.second)
 
 
 def _flower(pen):
-    for x, y in _polygon(.58, 5):
-        pen.disc(x, y, .4, pen.first)
-    pen.disc(0, 0, .36, pen.second)
+    for x, y in _polygon(0.58, 5):
+        pen.disc(x, y, 0.4, pen.first)
+    pen.disc(0, 0, 0.36, pen.second)
 
 
-SHAPES = dict(disc=_disc, ring=_ring, eye=_eye, wheel=_wheel, paw=_paw, nail=_nail, ear=_ear, button=_button, lamp=_lamp,
-              star=_star, stripes=_stripes, half=_half, checker=_checker, cross=_cross, diamond=_diamond, flower=_flower)
+SHAPES = dict(
+    disc=_disc,
+    ring=_ring,
+    eye=_eye,
+    wheel=_wheel,
+    paw=_paw,
+    nail=_nail,
+    ear=_ear,
+    button=_button,
+    lamp=_lamp,
+    star=_star,
+    stripes=_stripes,
+    half=_half,
+    checker=_checker,
+    cross=_cross,
+    diamond=_diamond,
+    flower=_flower,
+)
 
 
 @lru_cache(maxsize=4096)
@@ -219,7 +253,7 @@ def sprite(shape: str, first: int, second: int) -> np.ndarray:
     return cv2.resize(pen.canvas, (SPRITE, SPRITE), interpolation=cv2.INTER_AREA)
 
 
-@lru_cache(maxsize=None)
+@cache
 def tile(texture: str) -> np.ndarray:
     """(TILE, TILE) uint8: how much of a paint's second colour shows, 0 to 255. Do not write to it."""
     y, x = np.mgrid[:TILE, :TILE] / TILE
@@ -231,21 +265,21 @@ def tile(texture: str) -> np.ndarray:
     elif texture == 'bands':
         field = np.sin((x + y) * 2 * np.pi * 4) > 0
     elif texture == 'dots':
-        field = ((x * 8) % 1 - .5) ** 2 + ((y * 8) % 1 - .5) ** 2 < .075
+        field = ((x * 8) % 1 - 0.5) ** 2 + ((y * 8) % 1 - 0.5) ** 2 < 0.075
     elif texture == 'checks':
         field = ((x * 6).astype(int) + (y * 6).astype(int)) % 2
     else:
         coarse = rng.random((16, 16) if texture == 'patches' else (64, 64))
         smooth = cv2.resize(np.tile(coarse, (3, 3)), (3 * TILE, 3 * TILE), interpolation=cv2.INTER_CUBIC)
-        smooth = smooth[TILE:2 * TILE, TILE:2 * TILE]
-        field = smooth > .58 if texture == 'patches' else smooth * .6
+        smooth = smooth[TILE : 2 * TILE, TILE : 2 * TILE]
+        field = smooth > 0.58 if texture == 'patches' else smooth * 0.6
     return np.clip(np.asarray(field, np.float64) * 255, 0, 255).astype(np.uint8)
 
 
 def choose_looks(rng: np.random.Generator, shapes: list, sizes: np.ndarray, taken: set, twins: dict) -> tuple:
     """Looks of K keypoints.
 
-    `shapes[k]` are the names to choose from; `taken` are the colours of the body, which looks avoid as their first colour;
+    `shapes[k]` are the names to choose from; `taken` are the colours of the body, not used as a look's first colour;
     `twins[k]` is an earlier keypoint whose look is shared. Others differ in their pair of colours
     (up to a hundred or so of them).
     """
@@ -274,7 +308,7 @@ def choose_paints(rng: np.random.Generator, count: int) -> tuple:
     colours = rng.permutation(len(COLOURS))
     paints = []
     for n in range(count):
-        texture = 'plain' if rng.random() < .4 else str(rng.choice(TEXTURES[1:]))
+        texture = 'plain' if rng.random() < 0.4 else str(rng.choice(TEXTURES[1:]))
         second = int(colours[count + n])
         paints.append(Paint(int(colours[n]), second, texture))
     return tuple(paints)

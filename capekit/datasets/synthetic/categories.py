@@ -16,7 +16,7 @@ MIN_KEYPOINTS, MAX_KEYPOINTS = 8, 68
 
 @dataclass(frozen=True)
 class Category:
-    """What all instances of a category share. N points, of which the first K are keypoints; the longest side at rest is 1."""
+    """What all instances of a category share: N points, the first K of them keypoints; longest side at rest 1."""
 
     id: int
     name: str
@@ -40,13 +40,18 @@ class Category:
 
     def record(self) -> dict:
         """The category as an annotation file lists it."""
-        return dict(id=self.id, name=self.name, supercategory=self.supercategory, keypoints=list(self.keypoints),
-                    skeleton=[list(link) for link in self.links])
+        return dict(
+            id=self.id,
+            name=self.name,
+            supercategory=self.supercategory,
+            keypoints=list(self.keypoints),
+            skeleton=[list(link) for link in self.links],
+        )
 
 
 def look_sizes(count: int, scales=1.0) -> np.ndarray:
     """(count,) diameters of looks as a part of the object's longest side: smaller where there are many."""
-    return np.clip(.56 / np.sqrt(count), .062, .15) * np.ones(count) * scales
+    return np.clip(0.56 / np.sqrt(count), 0.062, 0.15) * np.ones(count) * scales
 
 
 def build(index: int, supercategory: str, plan: Plan, rng: np.random.Generator) -> Category:
@@ -61,20 +66,37 @@ def build(index: int, supercategory: str, plan: Plan, rng: np.random.Generator) 
     parents = np.array([new[plan.parents[old]] if plan.parents[old] >= 0 else -1 for old in keep + helpers])
     order = tuple(new[old] for old in range(len(plan.names)))
     paints = choose_paints(rng, plan.paints)
-    twins = {new[a]: new[b] for a, b in plan.twins.items() if rng.random() < .35}
-    looks = choose_looks(rng, [plan.shapes[old] for old in keep],
-                         look_sizes(len(keep), np.array([plan.scales[old] for old in keep])) * rng.uniform(.85, 1.15, len(keep)),
-                         {paint.first for paint in paints[:2]}, twins)
-    parts = tuple(Part(tuple(new[p] for p in points), tuple(w / longest for w in widths), paint, depth / longest)
-                  for points, widths, paint, depth in plan.parts)
+    twins = {new[a]: new[b] for a, b in plan.twins.items() if rng.random() < 0.35}
+    looks = choose_looks(
+        rng,
+        [plan.shapes[old] for old in keep],
+        look_sizes(len(keep), np.array([plan.scales[old] for old in keep])) * rng.uniform(0.85, 1.15, len(keep)),
+        {paint.first for paint in paints[:2]},
+        twins,
+    )
+    parts = tuple(
+        Part(tuple(new[p] for p in points), tuple(w / longest for w in widths), paint, depth / longest)
+        for points, widths, paint, depth in plan.parts
+    )
     links = tuple(sorted({(min(new[a], new[b]), max(new[a], new[b])) for a, b in plan.links}))
-    return Category(index + 1, f'{plan.kind}_{index + 1:03d}', supercategory, tuple(plan.names[old] for old in keep), links, rest,
-                    parents, order, np.array([plan.bends[old] for old in keep + helpers]), plan.yaw, plan.pitch,
-                    Appearance(parts, paints, looks))
+    return Category(
+        index + 1,
+        f'{plan.kind}_{index + 1:03d}',
+        supercategory,
+        tuple(plan.names[old] for old in keep),
+        links,
+        rest,
+        parents,
+        order,
+        np.array([plan.bends[old] for old in keep + helpers]),
+        plan.yaw,
+        plan.pitch,
+        Appearance(parts, paints, looks),
+    )
 
 
 def make_category(seed: int, index: int) -> Category:
-    """The category of this place in the list; super-categories take turns, the first human face has all 68 keypoints."""
+    """The category of this place in the list; super-categories take turns, the first human face has 68 keypoints."""
     names = tuple(PLANS)
     supercategory = names[index % len(names)]
     rng = np.random.default_rng([seed, index])
@@ -92,6 +114,6 @@ def split_categories(count: int) -> dict:
     """Places of the train, val and test categories: about 70, 10 and 20 of 100, the first eight always in train."""
     if count < MIN_CATEGORIES:
         raise CapekitError(f'{count} categories cannot be split; ask for at least {MIN_CATEGORIES}')
-    test, val = round(count * .2), max(1, round(count * .1))
+    test, val = round(count * 0.2), max(1, round(count * 0.1))
     train = count - test - val
     return dict(train=range(train), val=range(train, train + val), test=range(train + val, count))

@@ -9,10 +9,10 @@ MAX_ROLL = np.pi
 
 
 def pose(category: Category, rng: np.random.Generator) -> tuple:
-    """Bend and turn the category: (N, 2) points with the rest pose's longest side near 1, (N,) depths, roll in radians."""
+    """Bend and turn the category: (N, 2) points, the longest side at rest near 1, (N,) depths, roll in radians."""
     count = len(category.rest)
-    offsets = category.rest * (1 + rng.uniform(-.14, .14, 3))
-    lengths = 1 + rng.uniform(-.12, .12, count)
+    offsets = category.rest * (1 + rng.uniform(-0.14, 0.14, 3))
+    lengths = 1 + rng.uniform(-0.12, 0.12, count)
     bends = category.bends * rng.uniform(-1, 1, count)
     points, turns = offsets.copy(), np.zeros(count)
     for n in category.order:
@@ -37,14 +37,14 @@ def pose(category: Category, rng: np.random.Generator) -> tuple:
 def place(points: np.ndarray, margin: float, width: int, height: int, rng: np.random.Generator) -> tuple:
     """Scale and shift posed points into a picture: (N, 2) pixels and the pixels per unit.
 
-    The object and its `margin` fill 45 to 90 % of the picture along the tighter side, anywhere in it; one in eight is cut
-    by an edge.
+    The object and its `margin` fill half to nearly all of the picture along the tighter side, anywhere in it; one in
+    eight is cut by an edge.
     """
     low, high = points.min(0) - margin, points.max(0) + margin
     extent, frame = high - low, np.array([width, height], float)
-    unit = rng.uniform(.5, .92) * (frame / extent).min()
+    unit = rng.uniform(0.5, 0.92) * (frame / extent).min()
     slack = frame - extent * unit
     corner = slack * rng.random(2)
-    if rng.random() < .125:
-        corner += rng.uniform(-.15, .15, 2) * extent * unit
+    if rng.random() < 0.125:
+        corner += rng.uniform(-0.15, 0.15, 2) * extent * unit
     return (points - low) * unit + corner, unit

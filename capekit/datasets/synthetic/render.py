@@ -61,14 +61,18 @@ class Canvas:
 
     def stamp(self, picture: np.ndarray, centre: np.ndarray, diameter: float, angle: float, gain: float = 1.0) -> None:
         """Put a sprite, turned by `angle` radians, around a point."""
-        reach = diameter * .75
+        reach = diameter * 0.75
         x0, y0, x1, y1 = self._window(centre - reach, centre + reach)
         if x0 >= x1 or y0 >= y1:
             return
         cos, sin = np.cos(angle) * SPRITE / diameter, np.sin(angle) * SPRITE / diameter
         dx, dy = x0 - centre[0], y0 - centre[1]
-        matrix = np.array([[cos, sin, cos * dx + sin * dy + (SPRITE - 1) / 2], [-sin, cos, -sin * dx + cos * dy + (SPRITE - 1) / 2]])
-        turned = cv2.warpAffine(picture, matrix, (int(x1 - x0), int(y1 - y0)), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        matrix = np.array(
+            [[cos, sin, cos * dx + sin * dy + (SPRITE - 1) / 2], [-sin, cos, -sin * dx + cos * dy + (SPRITE - 1) / 2]]
+        )
+        turned = cv2.warpAffine(
+            picture, matrix, (int(x1 - x0), int(y1 - y0)), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
         window = self.pixels[y0:y1, x0:x1]
         kept = cv2.multiply(window, 255 - cv2.merge([turned[..., 3]] * 4), scale=1 / 255)
         if gain != 1.0:
@@ -81,7 +85,7 @@ def round_corners(outline: np.ndarray, rounds: int = 2) -> np.ndarray:
     """Cut the corners of a closed polygon (P, 2) `rounds` times."""
     for _ in range(rounds):
         following = np.roll(outline, -1, 0)
-        outline = np.stack([outline * .8 + following * .2, outline * .2 + following * .8], 1).reshape(-1, 2)
+        outline = np.stack([outline * 0.8 + following * 0.2, outline * 0.2 + following * 0.8], 1).reshape(-1, 2)
     return outline
 
 
@@ -101,9 +105,14 @@ def texture_sheet(paint: Paint, width: int, height: int, centre: tuple, angle: f
     cos, sin = np.cos(angle) / zoom, np.sin(angle) / zoom
     x, y = centre
     matrix = np.array([[cos, sin, -cos * x - sin * y], [-sin, cos, sin * x - cos * y]])
-    amount = cv2.warpAffine(tile(paint.texture), matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                            borderMode=cv2.BORDER_WRAP)
-    mix = np.linspace(0, .75, 256, dtype=np.float32)[:, None]
+    amount = cv2.warpAffine(
+        tile(paint.texture),
+        matrix,
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_WRAP,
+    )
+    mix = np.linspace(0, 0.75, 256, dtype=np.float32)[:, None]
     table = (first * (1 - mix) + second * mix).astype(np.uint8)
     return cv2.merge([cv2.LUT(amount, np.ascontiguousarray(table[:, c])) for c in range(3)])
 
@@ -112,15 +121,18 @@ def draw_figure(canvas: Canvas, figure: Figure, rng: np.random.Generator) -> np.
     """Draw limbs, panels and looks from far to near; returns (K,) the number each look was drawn after."""
     appearance, points, scale = figure.appearance, figure.points * OVERSAMPLING, figure.unit * OVERSAMPLING
     height, width = canvas.cover.shape
-    zoom = max(scale / TILE / 1.3, .2)
-    centre = points[figure.present].mean(0) + rng.uniform(-.2, .2, 2) * scale
-    sheets = [texture_sheet(paint, width, height, centre, figure.roll + rng.uniform(-.1, .1), zoom) for paint in appearance.paints]
-    gains = rng.uniform(.86, 1.08, len(appearance.looks))
+    zoom = max(scale / TILE / 1.3, 0.2)
+    centre = points[figure.present].mean(0) + rng.uniform(-0.2, 0.2, 2) * scale
+    sheets = [
+        texture_sheet(paint, width, height, centre, figure.roll + rng.uniform(-0.1, 0.1), zoom)
+        for paint in appearance.paints
+    ]
+    gains = rng.uniform(0.86, 1.08, len(appearance.looks))
     drawn = np.zeros(len(appearance.looks), int)
     keys = [float(figure.depth[list(part.points)].mean()) + part.depth for part in appearance.parts]
-    nearest = figure.depth[:len(appearance.looks)].copy()
+    nearest = figure.depth[: len(appearance.looks)].copy()
     heading = np.full(len(appearance.looks), figure.roll)
-    for key, part in zip(keys, appearance.parts):
+    for key, part in zip(keys, appearance.parts, strict=True):
         for k in part.points:
             if k < len(nearest):
                 nearest[k] = max(nearest[k], key)
@@ -128,21 +140,27 @@ def draw_figure(canvas: Canvas, figure: Figure, rng: np.random.Generator) -> np.
             dx, dy = points[part.points[1]] - points[part.points[0]]
             heading[part.points[1]] = np.arctan2(dy, dx) + np.pi / 2
     order = sorted([(key, 0, n) for n, key in enumerate(keys)] + [(key + 1e-3, 1, k) for k, key in enumerate(nearest)])
-    line = max(.012 * scale, 1.2)
+    line = max(0.012 * scale, 1.2)
     number = int(canvas.cover.max())
     for _, is_look, n in order:
         if is_look:
             drawn[n] = number
             if figure.present[n]:
                 look = appearance.looks[n]
-                canvas.stamp(sprite(look.shape, look.first, look.second), points[n], max(look.size * scale, 4.0), heading[n], gains[n])
+                canvas.stamp(
+                    sprite(look.shape, look.first, look.second),
+                    points[n],
+                    max(look.size * scale, 4.0),
+                    heading[n],
+                    gains[n],
+                )
             continue
         part = appearance.parts[n]
         if not figure.present[list(part.points)].all():
             continue
         number += 1
         paint = appearance.paints[part.paint]
-        dark = (COLOURS[paint.first] * .42).astype(np.uint8)
+        dark = (COLOURS[paint.first] * 0.42).astype(np.uint8)
         corners = points[list(part.points)]
         if part.widths:
             first, last = (max(w * scale, 2.0) for w in part.widths)
@@ -151,7 +169,12 @@ def draw_figure(canvas: Canvas, figure: Figure, rng: np.random.Generator) -> np.
         else:
             outline = round_corners(corners)
             middle = outline.mean(0)
-            canvas.fill(outline + (outline - middle) / np.maximum(np.linalg.norm(outline - middle, axis=1, keepdims=True), 1) * line, dark, number)
+            canvas.fill(
+                outline
+                + (outline - middle) / np.maximum(np.linalg.norm(outline - middle, axis=1, keepdims=True), 1) * line,
+                dark,
+                number,
+            )
             canvas.fill(outline, sheets[part.paint], number)
     return drawn
 
@@ -160,12 +183,14 @@ def _blob(rng: np.random.Generator, x: float, y: float, radius: float) -> np.nda
     """(P, 2) a rounded, irregular outline."""
     count = int(rng.integers(4, 8))
     turn = np.sort(rng.uniform(0, 2 * np.pi, count))
-    reach = radius * rng.uniform(.6, 1.2, count)
+    reach = radius * rng.uniform(0.6, 1.2, count)
     return round_corners(np.stack([x + np.cos(turn) * reach, y + np.sin(turn) * reach], 1))
 
 
-def scatter(canvas: Canvas, rng: np.random.Generator, count: int, size: float, centres: np.ndarray, number: int, looks: float) -> None:
-    """Draw `count` things made of the same paints and looks as objects: a part `looks` of them looks, the others limbs and blobs.
+def scatter(
+    canvas: Canvas, rng: np.random.Generator, count: int, size: float, centres: np.ndarray, number: int, looks: float
+) -> None:
+    """Draw `count` things of the paints and looks of objects: a share `looks` of them looks, the rest limbs and blobs.
 
     `size` is in canvas pixels; `centres` (count, 2).
     """
@@ -173,22 +198,27 @@ def scatter(canvas: Canvas, rng: np.random.Generator, count: int, size: float, c
     for x, y in centres[:count]:
         first, second = (int(c) for c in rng.choice(len(COLOURS), 2, replace=False))
         if rng.random() < looks:
-            canvas.stamp(sprite(str(rng.choice(list(SHAPES))), first, second), np.array([x, y]), size * rng.uniform(.14, .3),
-                         rng.uniform(-np.pi, np.pi), rng.uniform(.8, 1.1))
+            canvas.stamp(
+                sprite(str(rng.choice(list(SHAPES))), first, second),
+                np.array([x, y]),
+                size * rng.uniform(0.14, 0.3),
+                rng.uniform(-np.pi, np.pi),
+                rng.uniform(0.8, 1.1),
+            )
             continue
-        radius = size * rng.uniform(.12, .3)
-        if rng.random() < .5:
+        radius = size * rng.uniform(0.12, 0.3)
+        if rng.random() < 0.5:
             turn = rng.uniform(-np.pi, np.pi)
             away = np.array([np.cos(turn), np.sin(turn)]) * radius * 1.5
-            outline = capsule(np.array([x, y]) - away, np.array([x, y]) + away, radius * .5, radius * .4)
+            outline = capsule(np.array([x, y]) - away, np.array([x, y]) + away, radius * 0.5, radius * 0.4)
         else:
             outline = _blob(rng, x, y, radius)
         paint = Paint(first, second, str(rng.choice(TEXTURES)))
         low = np.floor(outline.min(0)).astype(int)
         extent = np.ceil(outline.max(0)).astype(int) - low + 1
-        sheet = texture_sheet(paint, width, height, (x, y), rng.uniform(-np.pi, np.pi), max(size / TILE / 1.3, .2))
+        sheet = texture_sheet(paint, width, height, (x, y), rng.uniform(-np.pi, np.pi), max(size / TILE / 1.3, 0.2))
         del extent
-        canvas.fill(outline + (outline - (x, y)) * .08, (COLOURS[first] * .42).astype(np.uint8), number)
+        canvas.fill(outline + (outline - (x, y)) * 0.08, (COLOURS[first] * 0.42).astype(np.uint8), number)
         canvas.fill(outline, sheet, number)
 
 
@@ -196,19 +226,25 @@ def background(width: int, height: int, size: float, rng: np.random.Generator) -
     """(H, W, 3) uint8: a soft mix of muted colours, sometimes textured, strewn with limbs, blobs and stray looks."""
     first, second = rng.choice(len(COLOURS), 2, replace=False)
     grey = rng.uniform(90, 190)
-    ends = COLOURS[[first, second]].astype(np.float32) * .45 + grey * .55
+    ends = COLOURS[[first, second]].astype(np.float32) * 0.45 + grey * 0.55
     cells = cv2.resize(rng.random((5, 6), np.float32), (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
     ground = np.clip(ends[0] * (1 - cells) + ends[1] * cells, 0, 255).astype(np.uint8)
-    if rng.random() < .5:
-        sheet = texture_sheet(Paint(int(first), int(second), str(rng.choice(TEXTURES[1:]))), width, height, (width / 2, height / 2),
-                              rng.uniform(-np.pi, np.pi), max(size / TILE * rng.uniform(.5, 2), .2))
-        ground = cv2.addWeighted(ground, .75, sheet, .25, 0)
+    if rng.random() < 0.5:
+        sheet = texture_sheet(
+            Paint(int(first), int(second), str(rng.choice(TEXTURES[1:]))),
+            width,
+            height,
+            (width / 2, height / 2),
+            rng.uniform(-np.pi, np.pi),
+            max(size / TILE * rng.uniform(0.5, 2), 0.2),
+        )
+        ground = cv2.addWeighted(ground, 0.75, sheet, 0.25, 0)
     clutter = Canvas(width, height)
     count = int(rng.integers(4, 13))
-    scatter(clutter, rng, count, size, rng.random((count, 2)) * (width, height), 1, .45)
+    scatter(clutter, rng, count, size, rng.random((count, 2)) * (width, height), 1, 0.45)
     mixed = over(clutter.pixels, ground)
     blur = rng.uniform(0, 2.5)
-    return cv2.GaussianBlur(mixed, (0, 0), blur) if blur > .6 else mixed
+    return cv2.GaussianBlur(mixed, (0, 0), blur) if blur > 0.6 else mixed
 
 
 def over(layer: np.ndarray, ground: np.ndarray) -> np.ndarray:
@@ -219,9 +255,9 @@ def over(layer: np.ndarray, ground: np.ndarray) -> np.ndarray:
 
 def emboss(layer: np.ndarray, size: float, light: np.ndarray) -> np.ndarray:
     """Shade a layer as if its silhouette bulged towards the viewer, lit from direction `light` (2,)."""
-    soft = cv2.GaussianBlur(layer[..., 3], (0, 0), max(size * .035, 1.0)).astype(np.float32)
+    soft = cv2.GaussianBlur(layer[..., 3], (0, 0), max(size * 0.035, 1.0)).astype(np.float32)
     slope = cv2.Sobel(soft, cv2.CV_32F, 1, 0) * light[0] + cv2.Sobel(soft, cv2.CV_32F, 0, 1) * light[1]
-    shade = np.clip(1 - slope * (.0011 * size * .035), .6, 1.25)
+    shade = np.clip(1 - slope * (0.0011 * size * 0.035), 0.6, 1.25)
     lit = layer.copy()
     lit[..., :3] = np.minimum(layer[..., :3] * shade[..., None], layer[..., 3:])
     return lit
@@ -232,21 +268,30 @@ def photograph(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     height, width = picture.shape[:2]
     turn = rng.uniform(-np.pi, np.pi)
     x, y = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)
-    light = 1 + np.float32(rng.uniform(0, .28)) * (np.float32(np.cos(turn)) * x[None] + np.float32(np.sin(turn)) * y[:, None])
-    if rng.random() < .3:
+    light = 1 + np.float32(rng.uniform(0, 0.28)) * (
+        np.float32(np.cos(turn)) * x[None] + np.float32(np.sin(turn)) * y[:, None]
+    )
+    if rng.random() < 0.3:
         shadow = np.zeros((height, width), np.uint8)
         side = max(width, height)
-        band = capsule(rng.random(2) * (width, height), rng.random(2) * (width, height), side * rng.uniform(.2, .5), side * rng.uniform(.2, .5))
+        band = capsule(
+            rng.random(2) * (width, height),
+            rng.random(2) * (width, height),
+            side * rng.uniform(0.2, 0.5),
+            side * rng.uniform(0.2, 0.5),
+        )
         cv2.fillPoly(shadow, [np.round(band).astype(np.int32)], 255)
-        light *= 1 - cv2.GaussianBlur(shadow, (0, 0), side * .02).astype(np.float32) * np.float32(rng.uniform(.2, .4) / 255)
-    gains = rng.uniform(.88, 1.1, 3) * rng.uniform(.85, 1.1)
-    gamma = rng.uniform(.85, 1.2)
+        light *= 1 - cv2.GaussianBlur(shadow, (0, 0), side * 0.02).astype(np.float32) * np.float32(
+            rng.uniform(0.2, 0.4) / 255
+        )
+    gains = rng.uniform(0.88, 1.1, 3) * rng.uniform(0.85, 1.1)
+    gamma = rng.uniform(0.85, 1.2)
     tones = np.linspace(0, 1, 256)
     for c in range(3):
-        table = np.clip(255 * gains[c] * tones ** gamma, 0, 255).astype(np.uint8)
+        table = np.clip(255 * gains[c] * tones**gamma, 0, 255).astype(np.uint8)
         picture[..., c] = cv2.LUT(np.ascontiguousarray(picture[..., c]), table)
-    if rng.random() < .4:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(.35, .8))
+    if rng.random() < 0.4:
+        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.35, 0.8))
     noise = rng.normal(0, rng.uniform(1, 5), (height, width)).astype(np.float32)[..., None]
     return np.clip(picture * light[..., None] + noise, 0, 255).astype(np.uint8)
 
@@ -268,7 +313,7 @@ class Scene:
 def draw_scene(width: int, height: int, figures: list, rng: np.random.Generator, occluders: bool = True) -> Scene:
     """Draw figures over a background; every random choice comes from `rng`."""
     wide, high = width * OVERSAMPLING, height * OVERSAMPLING
-    size = float(np.mean([figure.unit for figure in figures])) * OVERSAMPLING if figures else max(wide, high) * .6
+    size = float(np.mean([figure.unit for figure in figures])) * OVERSAMPLING if figures else max(wide, high) * 0.6
     picture = background(wide, high, size, rng)
     layers, drawn, boxes, areas = [], [], [], []
     turn = rng.uniform(-np.pi, np.pi)
@@ -283,35 +328,35 @@ def draw_scene(width: int, height: int, figures: list, rng: np.random.Generator,
         layers.append(canvas.pixels)
         x, y, w, h = cv2.boundingRect((canvas.pixels[..., 3] > 127).astype(np.uint8))
         boxes.append([x / OVERSAMPLING, y / OVERSAMPLING, w / OVERSAMPLING, h / OVERSAMPLING])
-        areas.append(int((canvas.pixels[..., 3] > 127).sum()) / OVERSAMPLING ** 2)
+        areas.append(int((canvas.pixels[..., 3] > 127).sum()) / OVERSAMPLING**2)
     for layer in layers:
-        shift = light * size * .03
+        shift = light * size * 0.03
         shadow = cv2.warpAffine(layer[..., 3], np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), (wide, high))
-        shadow = cv2.GaussianBlur(shadow, (0, 0), max(size * .015, .8))
+        shadow = cv2.GaussianBlur(shadow, (0, 0), max(size * 0.015, 0.8))
         picture = cv2.multiply(picture, 255 - cv2.merge([shadow // 5 * 2] * 3), scale=1 / 255)
         picture = over(emboss(layer, size, light), picture)
     if occluders and figures:
         front = Canvas(wide, high)
         count = int(rng.integers(0, 4))
         middle = figures[0].points[figures[0].present].mean(0) * OVERSAMPLING
-        scatter(front, rng, count, size * .75, middle + rng.normal(0, .33, (count, 2)) * size, 1, .0)
+        scatter(front, rng, count, size * 0.75, middle + rng.normal(0, 0.33, (count, 2)) * size, 1, 0.0)
         covers[front.cover > 0] = number + 1
         picture = over(front.pixels, picture)
-    visible = [_seen(covers, figure, after) for figure, after in zip(figures, drawn)]
+    visible = [_seen(covers, figure, after) for figure, after in zip(figures, drawn, strict=True)]
     small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     return Scene(photograph(small, rng), visible, boxes, areas)
 
 
 def _seen(covers: np.ndarray, figure: Figure, drawn: np.ndarray) -> np.ndarray:
-    """(K,) bool: at least half of a small disc around the keypoint is inside the picture and covered by nothing later."""
+    """(K,) bool: half of a small disc around the keypoint is inside the picture and covered by nothing later."""
     height, width = covers.shape
     turn = np.arange(9) * (2 * np.pi / 8)
     spokes = np.stack([np.cos(turn), np.sin(turn)], 1)
     spokes[8] = 0
     count = len(figure.appearance.looks)
-    sizes = np.array([look.size for look in figure.appearance.looks]) * figure.unit * .35
+    sizes = np.array([look.size for look in figure.appearance.looks]) * figure.unit * 0.35
     places = np.floor((figure.points[:count, None] + spokes * sizes[:, None, None]) * OVERSAMPLING).astype(int)
     inside = ((places >= 0) & (places < (width, height))).all(-1)
     x, y = np.clip(places[..., 0], 0, width - 1), np.clip(places[..., 1], 0, height - 1)
     free = (covers[y, x] <= drawn[:, None]) & inside
-    return (free.mean(1) >= .5) & inside[:, 8] & figure.present[:count]
+    return (free.mean(1) >= 0.5) & inside[:, 8] & figure.present[:count]
