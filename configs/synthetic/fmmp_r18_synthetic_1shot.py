@@ -4,4 +4,4 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(name='resnet18.tv_in1k', weights=None),
-    head=dict(in_channels=(128, 256, 512), num_slots=40, num_layers=2))
+    head=dict(in_channels=(128, 256, 512), num_layers=2))

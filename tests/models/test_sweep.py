@@ -25,12 +25,15 @@ SDPNET_CONFIG = 'configs/_base_/models/sdpnet_r50.py'
 SDPNET_HR = {**SDPNET, 'model.backbone.name': 'hrnet_w18_small', 'model.backbone.strides': [4, 32],
              'model.head.in_channels': [16, 128]}
 SDPNET_HR_CONFIG = 'configs/_base_/models/sdpnet_hrnet32.py'
+ADAPTING = {**SMALL, 'model.in_channels': 256, 'model.decoder_channels': 16, 'model.max_keypoints': 40,
+            'model.steps': 2}
 METHODS = {
     'capeformer': (CAPEFORMER_CONFIG, CAPEFORMER),
     'capeformer-no_identifier': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.identifier': 'none'}),
     'capeformer-learned_identifier': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.identifier': 'learned'}),
     'capeformer-detr_encoder': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.encoder': 'detr'}),
     'capeformer-one_stage': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.decoder_layers': 0}),
+    'capeformer-cross_entropy': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.similarity_error': 'cross_entropy'}),
     'capeformer-paper_reduction': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.reduction': 'paper'}),
     'fmmp': (FMMP_CONFIG, FMMP),
     'fmmp-release': ('configs/fmmp/fmmp-release_r50_mp100-split1_1shot.py', FMMP),
@@ -49,6 +52,9 @@ METHODS = {
     'pomnet-inner_product': (POMNET_CONFIG, {**POMNET, 'model.head.matching': 'inner_product'}),
     'pomnet-paper_reduction': (POMNET_CONFIG, {**POMNET, 'model.head.reduction': 'paper'}),
     'protonet': ('configs/_base_/models/protonet_r50.py', SMALL),
+    'finetune': ('configs/_base_/models/finetune_r50.py', ADAPTING),
+    'maml': ('configs/_base_/models/maml_r50.py', ADAPTING),
+    'maml-second_order': ('configs/_base_/models/maml_r50.py', {**ADAPTING, 'model.first_order': False}),
     'sdpnet': (SDPNET_CONFIG, SDPNET),
     'sdpnet-average': (SDPNET_CONFIG, {**SDPNET, 'model.head.aggregation': 'average'}),
     'sdpnet-weighted': (SDPNET_CONFIG, {**SDPNET, 'model.head.aggregation': 'weighted'}),

@@ -23,13 +23,14 @@ from capekit.models.layers import (
     sine_grid,
     sine_points,
 )
-from capekit.models.losses import keypoint_mean, similarity_error
+from capekit.models.losses import keypoint_mean, similarity_cross_entropy, similarity_error
 from capekit.registry import MODELS
 from capekit.structures import Prediction
 
 IDENTIFIERS = ('none', 'fixed', 'learned')
 ENCODERS = ('joint', 'detr')
 REDUCTIONS = ('release', 'paper')
+SIMILARITY_ERRORS = dict(squared=similarity_error, cross_entropy=similarity_cross_entropy)
 
 
 class DecoderLayer(nn.Module):
@@ -67,6 +68,8 @@ class CapeFormerHead(nn.Module):
         reduction: 'release' (default, what the published checkpoints were trained with): every term is the mean over
             valid keypoints, layers are summed. 'paper': offsets are summed over keypoints and averaged over layers
             (equation 8).
+        similarity_error: 'squared' (equation 5, as released) or 'cross_entropy' (ours, for training from random weights
+            within minutes, see `losses.similarity_cross_entropy`).
         heatmap_size, sigma: of the support pooling and of the target maps, in cells.
     """
 
@@ -74,14 +77,16 @@ class CapeFormerHead(nn.Module):
                  dropout: float = 0.1, identifier: str = 'fixed', num_slots: int = 100, encoder: str = 'joint',
                  encoder_layers: int = 3, decoder_layers: int = 3, heatmap_weight: float = 2.0,
                  proposal_weight: float = 1.0, layer_weight: float = 1.0, reduction: str = 'release',
-                 heatmap_size: int = 64, sigma: float = 2.0):
+                 similarity_error: str = 'squared', heatmap_size: int = 64, sigma: float = 2.0):
         super().__init__()
         for name, value, valid in (('identifier', identifier, IDENTIFIERS), ('encoder', encoder, ENCODERS),
-                                   ('reduction', reduction, REDUCTIONS)):
+                                   ('reduction', reduction, REDUCTIONS),
+                                   ('similarity_error', similarity_error, tuple(SIMILARITY_ERRORS))):
             if value not in valid:
                 raise CapekitError(f'CapeFormerHead: {name}={value!r} is not one of {", ".join(valid)}')
         self.channels, self.num_slots, self.encoder_kind = channels, num_slots, encoder
         self.reduction, self.heatmap_size, self.sigma = reduction, heatmap_size, sigma
+        self.similarity_error = SIMILARITY_ERRORS[similarity_error]
         self.weights = dict(heatmap=heatmap_weight, proposal=proposal_weight, layer=layer_weight)
 
         self.query_projection = nn.Conv2d(in_channels, channels, 1)
@@ -179,7 +184,7 @@ class CapeFormerHead(nn.Module):
 
         losses = {}
         if self.weights['heatmap']:
-            error = similarity_error(prediction.extras['similarity'], heatmaps)
+            error = self.similarity_error(prediction.extras['similarity'], heatmaps)
             losses['heatmap_loss'] = self.weights['heatmap'] * keypoint_mean(error, weight)
         if self.weights['proposal']:
             error = (prediction.extras['proposals'] - points).abs().sum(-1)

@@ -1,6 +1,6 @@
 # Generated pictures: tools/dataset/synthesize.py data/synthetic. Small crops, so that two CPU cores can train on them.
-_dataset = dict(type='MP100Dataset', data_root='data/synthetic', images='images', image_size=128)
-_loader = dict(num_workers=2, persistent_workers=True, collate_fn=dict(type='capekit.collate_episodes'))
+_dataset = dict(type='MP100Dataset', data_root='data/synthetic', images='images', image_size=96)
+_loader = dict(num_workers=1, persistent_workers=True, collate_fn=dict(type='capekit.collate_episodes'))
 
 train_dataloader = dict(
     _loader, batch_size=16, sampler=dict(type='TrainEpisodes', shots=1, episodes_per_category=20),
@@ -9,7 +9,7 @@ val_dataloader = dict(
     _loader, batch_size=64, sampler=dict(type='TestEpisodes', shots=1, queries=15, episodes=5, seed=1),
     dataset=dict(_dataset, ann_file='annotations/val.json'))
 test_dataloader = dict(
-    _loader, batch_size=64, sampler=dict(type='TestEpisodes', shots=1, queries=15, episodes=50, seed=1),
+    _loader, batch_size=64, sampler=dict(type='TestEpisodes', shots=1, queries=15, episodes=40, seed=1),
     dataset=dict(_dataset, ann_file='annotations/test.json'))
 del _dataset, _loader
 

@@ -17,7 +17,7 @@ def _inputs(head, batch=2, shots=1, slots=5):
     return support, head.encode_query([torch.randn(batch, 16, 4, 4)]), torch.full((batch,), slots), []
 
 
-@pytest.mark.parametrize('option', ['identifier', 'encoder', 'reduction'])
+@pytest.mark.parametrize('option', ['identifier', 'encoder', 'reduction', 'similarity_error'])
 def test_unknown_choice_names_the_valid_ones(option):
     with pytest.raises(CapekitError, match=f"{option}='wrong' is not one of .*,"):
         CapeFormerHead(**{option: 'wrong'})

@@ -1,0 +1,2 @@
+_base_ = 'finetune_r50.py'
+model = dict(type='MAMLEstimator')
