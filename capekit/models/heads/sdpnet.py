@@ -295,8 +295,9 @@ class SDPNetHead(nn.Module):
             visible: (B, K) bool.
 
         Returns:
-            CapeFormer's `heatmap_loss`, `proposal_loss` and `l1_loss_stage<t>`; `reconstruction_loss` (equation 7) and
-            `sparsity_loss` (equation 8), all weighted; `edge_density`, for the log.
+            CapeFormer's `heatmap_loss` and `proposal_loss`, `stage_loss<t>`, its L1 of every stage;
+            `reconstruction_loss` (equation 7) and `sparsity_loss` (equation 8), all weighted; `edge_density`, for the
+            log only.
         """
         extras = prediction.extras
         heatmaps, weight = gaussian_heatmaps(points, visible, self.heatmap_size, self.sigma)
