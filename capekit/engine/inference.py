@@ -69,15 +69,12 @@ class RowPredictor:
                 with torch.no_grad():
                     support, query = self.estimator.encode(images.to(device), points.to(device), visible.to(device))
                 kept.add(numbers, support, query, matrices.numpy())
-            for start in range(0, len(part['rows']), self.batch_size):
-                numbers = part['rows'][start:start + self.batch_size]
+            for numbers in self._batches(rows, part['rows']):
                 yield numbers, self._decode(rows[numbers], kept)
 
     def predict_pairs(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The same answers, every pair encoded anew: the plain loop that `predict` is held against."""
-        parts = [part for _, part in self._categories(rows)]
-        batches = [part[start:start + self.batch_size]
-                   for part in parts for start in range(0, len(part), self.batch_size)]
+        batches = [batch for _, part in self._categories(rows) for batch in self._batches(rows, part)]
         keys = [[EpisodeKey(tuple(rows[number])) for number in batch] for batch in batches]
         loader = DataLoader(self.dataset, batch_sampler=keys, num_workers=self.num_workers,
                             collate_fn=Episode.collate)
@@ -85,6 +82,22 @@ class RowPredictor:
             points = self.estimator(episode, mode='predict').points.float().cpu().numpy()
             matrices = np.stack([meta['crop_to_image'][-1] for meta in episode.meta])
             yield numbers, to_image_pixels(points, matrices, self.dataset.image_size).astype(np.float32)
+
+    def _batches(self, rows: np.ndarray, numbers: np.ndarray) -> list[np.ndarray]:
+        """Cut row numbers into batches, between two sets of supports where a batch holds one.
+
+        A method that learns from the supports then does so once for all queries of an episode.
+        """
+        supports = rows[numbers, :-1]
+        cuts = [0, *(np.flatnonzero((supports[1:] != supports[:-1]).any(1)) + 1), len(numbers)]
+        batches, start = [], 0
+        while start < len(numbers):
+            end = start + self.batch_size
+            within = [cut for cut in cuts if start < cut <= end]
+            end = within[-1] if within else end
+            batches.append(numbers[start:end])
+            start = end
+        return batches
 
     def _categories(self, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """Row numbers of each category, in the order of their first row."""

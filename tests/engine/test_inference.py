@@ -85,6 +85,15 @@ def test_memory_is_bounded(dataset):
     assert np.array_equal(np.sort(np.concatenate([part['rows'] for part in parts])), np.arange(len(rows)))
 
 
+def test_batches_do_not_split_an_episode(dataset):
+    rows = released_test_episodes(dataset, 2, queries=3, episodes=4)[:12]
+    numbers = np.arange(len(rows))
+    for batch_size, lengths in ((7, [6, 6]), (3, [3, 3, 3, 3]), (2, [2, 1, 2, 1, 2, 1, 2, 1]), (100, [12])):
+        batches = RowPredictor(MeanColour(), dataset, batch_size=batch_size)._batches(rows, numbers)
+        assert [len(batch) for batch in batches] == lengths
+        assert np.array_equal(np.concatenate(batches), numbers)
+
+
 def test_rows_in_any_order(dataset):
     rows = released_test_episodes(dataset, 1, queries=3, episodes=4)
     order = np.random.default_rng(0).permutation(len(rows))
