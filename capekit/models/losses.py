@@ -48,3 +48,6 @@ def similarity_cross_entropy(similarity: Tensor, heatmaps: Tensor) -> Tensor:
     target = F.interpolate(heatmaps, similarity.shape[-2:], mode='bilinear', align_corners=False).flatten(2)
     target = target / (target.sum(-1, keepdim=True) + 1e-10)
     return -(target * similarity.flatten(2).log_softmax(-1)).sum(-1)
+
+
+SIMILARITY_ERRORS = dict(squared=similarity_error, cross_entropy=similarity_cross_entropy)

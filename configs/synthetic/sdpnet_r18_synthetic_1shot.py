@@ -1,7 +1,9 @@
+# Of the size of CapeFormer's: stride 8 of a ResNet-18 that starts from random weights, narrow tokens.
 _base_ = [
     '../_base_/models/sdpnet_r50.py', '../_base_/datasets/synthetic_1shot.py',
     '../_base_/schedules/synthetic_cpu.py', '../_base_/default_runtime.py'
 ]
 model = dict(
-    backbone=dict(name='resnet18.tv_in1k', strides=(16,), weights=None),
-    head=dict(in_channels=(256,), hidden_channels=512, interaction_layers=1, encoder_layers=2, stages=2))
+    backbone=dict(name='resnet18.tv_in1k', strides=(8,), weights=None),
+    head=dict(in_channels=(128,), channels=128, hidden_channels=256, interaction_layers=1, encoder_layers=1, stages=2,
+              similarity_error='cross_entropy', heatmap_weight=0.5))

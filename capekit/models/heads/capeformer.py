@@ -23,14 +23,13 @@ from capekit.models.layers import (
     sine_grid,
     sine_points,
 )
-from capekit.models.losses import keypoint_mean, similarity_cross_entropy, similarity_error
+from capekit.models.losses import SIMILARITY_ERRORS, keypoint_mean
 from capekit.registry import MODELS
 from capekit.structures import Prediction
 
 IDENTIFIERS = ('none', 'fixed', 'learned')
 ENCODERS = ('joint', 'detr')
 REDUCTIONS = ('release', 'paper')
-SIMILARITY_ERRORS = dict(squared=similarity_error, cross_entropy=similarity_cross_entropy)
 
 
 class DecoderLayer(nn.Module):

@@ -40,7 +40,7 @@ from capekit.models.layers import (
 from capekit.models.layers.graph_convolution import MODULATIONS
 from capekit.models.layers.sampling_spread import SPREADS
 from capekit.models.layers.structure import SPARSITIES, STRUCTURES
-from capekit.models.losses import keypoint_mean, similarity_error
+from capekit.models.losses import SIMILARITY_ERRORS, keypoint_mean
 from capekit.registry import MODELS
 from capekit.structures import Prediction
 
@@ -155,6 +155,7 @@ class SDPNetHead(nn.Module):
             is least where each keypoint listens to one other.
         heatmap_weight, proposal_weight, stage_weight: of CapeFormer's loss, with its values; 0 leaves a term out.
         reconstruction_weight, sparsity_weight: of equations 7 and 8; the paper gives none. 0 leaves a term out.
+        similarity_error: 'squared' or 'cross_entropy', as for CapeFormer.
         heatmap_size, sigma: of the support pooling and of the target maps, in cells.
     """
 
@@ -166,12 +167,14 @@ class SDPNetHead(nn.Module):
                  spread: str = 'difference', shared_spread: bool = True, sampling_points: int = 4,
                  mask_ratio: float = 0.3, sparsity_form: str = 'root', heatmap_weight: float = 2.0,
                  proposal_weight: float = 1.0, stage_weight: float = 1.0, reconstruction_weight: float = 1.0,
-                 sparsity_weight: float = 0.1, heatmap_size: int = 64, sigma: float = 2.0):
+                 sparsity_weight: float = 0.1, similarity_error: str = 'squared', heatmap_size: int = 64,
+                 sigma: float = 2.0):
         super().__init__()
         for name, value, valid in (
                 ('aggregation', aggregation, AGGREGATIONS), ('query_features', query_features, QUERY_FEATURES),
                 ('structure', structure, (*STRUCTURES, 'none')), ('modulation', modulation, MODULATIONS),
-                ('spread', spread, SPREADS), ('sparsity_form', sparsity_form, SPARSITIES)):
+                ('spread', spread, SPREADS), ('sparsity_form', sparsity_form, SPARSITIES),
+                ('similarity_error', similarity_error, tuple(SIMILARITY_ERRORS))):
             if value not in valid:
                 raise CapekitError(f'SDPNetHead: {name}={value!r} is not one of {", ".join(valid)}')
         if query_features != 'low' and len(in_channels) < 2:
@@ -181,6 +184,7 @@ class SDPNetHead(nn.Module):
             raise CapekitError(f'SDPNetHead: stages={stages}; there must be at least one')
         self.channels, self.num_slots, self.shot_order = channels, num_slots, shot_order
         self.sparsity_form, self.heatmap_size, self.sigma = sparsity_form, heatmap_size, sigma
+        self.similarity_error = SIMILARITY_ERRORS[similarity_error]
         self.weights = dict(heatmap=heatmap_weight, proposal=proposal_weight, stage=stage_weight,
                             reconstruction=reconstruction_weight, sparsity=sparsity_weight)
         transformer = (channels, num_heads, hidden_channels, dropout)
@@ -306,7 +310,7 @@ class SDPNetHead(nn.Module):
 
         losses = {}
         if self.weights['heatmap']:
-            losses['heatmap_loss'] = keypoint_mean(similarity_error(extras['similarity'], heatmaps), weight)
+            losses['heatmap_loss'] = keypoint_mean(self.similarity_error(extras['similarity'], heatmaps), weight)
         if self.weights['proposal']:
             losses['proposal_loss'] = keypoint_mean((extras['proposals'] - points).abs().sum(-1), weight)
         if self.weights['stage']:

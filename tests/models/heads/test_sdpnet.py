@@ -35,7 +35,7 @@ def _inputs(head, batch=2, shots=3, slots=5, hidden=()):
 
 
 @pytest.mark.parametrize('option', ['aggregation', 'query_features', 'structure', 'modulation', 'spread',
-                                    'sparsity_form'])
+                                    'sparsity_form', 'similarity_error'])
 def test_unknown_choice_names_the_valid_ones(option):
     with pytest.raises(CapekitError, match=f"{option}='wrong' is not one of .*,"):
         SDPNetHead(**{option: 'wrong'})
