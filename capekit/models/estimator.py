@@ -12,8 +12,35 @@ from capekit.structures import Episode, Prediction
 MODES = ('loss', 'predict', 'tensor')
 
 
+class EpisodeEstimator(BaseModel):
+    """What every estimator does with a batch of episodes; a subclass says how it answers and what it is held to."""
+
+    def __init__(self, data_preprocessor: dict | None):
+        super().__init__(data_preprocessor=MODELS.build(data_preprocessor or dict(type='CapePreprocessor')))
+
+    def forward(self, episode: Episode, mode: str = 'tensor') -> dict | Prediction:
+        """Answer a batch of episodes.
+
+        Args:
+            episode: B episodes.
+            mode: 'loss' -> dict of named scalars; those whose name contains `loss` add up to the objective.
+                'predict' -> `Prediction` without gradient. 'tensor' -> `Prediction` with gradient.
+        """
+        if mode not in MODES:
+            raise CapekitError(f'mode {mode!r} is not one of {", ".join(MODES)}')
+        with torch.set_grad_enabled(torch.is_grad_enabled() and mode != 'predict'):
+            episode = episode.to(self.data_preprocessor.device)
+            return self._loss(episode) if mode == 'loss' else self._predict(episode)
+
+    def _predict(self, episode: Episode) -> Prediction:
+        raise NotImplementedError
+
+    def _loss(self, episode: Episode) -> dict:
+        raise NotImplementedError
+
+
 @MODELS.register_module()
-class CapeEstimator(BaseModel):
+class CapeEstimator(EpisodeEstimator):
     """A backbone and a head.
 
     `encode` sees single pictures and never an episode: that is what lets evaluation encode each picture once, however
@@ -28,7 +55,7 @@ class CapeEstimator(BaseModel):
 
     def __init__(self, backbone: dict, head: dict, support_backbone: dict | None = None,
                  data_preprocessor: dict | None = None):
-        super().__init__(data_preprocessor=MODELS.build(data_preprocessor or dict(type='CapePreprocessor')))
+        super().__init__(data_preprocessor)
         self.backbone = MODELS.build(backbone)
         self.support_backbone = MODELS.build(support_backbone) if support_backbone else None
         self.head = MODELS.build(head)
@@ -58,23 +85,6 @@ class CapeEstimator(BaseModel):
         """Query features of N pictures (N, 3, H, W) uint8 RGB, dict of tensors (N, ...)."""
         return self.head.encode_query(self.backbone(self.data_preprocessor.normalise(images)))
 
-    def forward(self, episode: Episode, mode: str = 'tensor') -> dict | Prediction:
-        """Answer a batch of episodes.
-
-        Args:
-            episode: B episodes.
-            mode: 'loss' -> dict of named scalars; those whose name contains `loss` add up to the objective.
-                'predict' -> `Prediction` without gradient. 'tensor' -> `Prediction` with gradient.
-        """
-        if mode not in MODES:
-            raise CapekitError(f'mode {mode!r} is not one of {", ".join(MODES)}')
-        with torch.set_grad_enabled(torch.is_grad_enabled() and mode != 'predict'):
-            episode = episode.to(self.data_preprocessor.device)
-            prediction = self._predict(episode)
-        if mode == 'loss':
-            return self.head.loss(prediction, episode.query_points, episode.query_visible)
-        return prediction
-
     def _predict(self, episode: Episode) -> Prediction:
         batch, shots = episode.support_images.shape[:2]
         support_images = episode.support_images.flatten(0, 1)
@@ -90,3 +100,6 @@ class CapeEstimator(BaseModel):
             query = self.encode_query(episode.query_images)
         support = {name: value.unflatten(0, (batch, shots)) for name, value in support.items()}
         return self.head(support, query, episode.num_keypoints, episode.links)
+
+    def _loss(self, episode: Episode) -> dict:
+        return self.head.loss(self._predict(episode), episode.query_points, episode.query_visible)

@@ -1,0 +1,221 @@
+"""Estimators that learn inside an episode: Fine-tune and MAML, baselines of the CAPE papers.
+
+There is no released code. The papers (Xu et al., ECCV 2022, section 5.2) say: a heat-map network with as many outputs
+as the largest category has keypoints, of which a category uses the first; pre-trained on the base categories, or
+meta-trained for few steps; adapted on the supports of an episode before it predicts. What they leave open is settled,
+and said, here.
+
+BatchNorm uses its running statistics whenever a network adapts or has adapted: an episode's answer then depends on its
+own supports and query alone. What cannot be exact: adaptation sums over shots in their order, so another order of the
+shots changes the answer as much as rounding, multiplied by the steps, does.
+"""
+
+import math
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from capekit.errors import CapekitError
+from capekit.models.estimator import EpisodeEstimator
+from capekit.models.layers import REFINEMENTS, Deconvolutions, decode_heatmaps, gaussian_heatmaps, seen_by_all
+from capekit.models.losses import heatmap_mse
+from capekit.registry import MODELS
+from capekit.structures import Episode, Prediction
+
+
+class HeatmapNetwork(BaseModule):
+    """Simple Baselines: a backbone, three deconvolutions, one heat map an output.
+
+    (N, 3, H, W) normalised -> (N, outputs, 8 h, 8 w), where h x w is the backbone's coarsest map.
+    """
+
+    def __init__(self, backbone: dict, in_channels: int, decoder_channels: int, outputs: int):
+        super().__init__()
+        self.backbone = MODELS.build(backbone)
+        self.decoder = Deconvolutions(in_channels, decoder_channels, outputs)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.decoder(self.backbone(images)[-1])
+
+
+@contextmanager
+def running_statistics(network: nn.Module):
+    """BatchNorm normalises by its running statistics, and does not change them."""
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(training)
+
+
+class AdaptingEstimator(EpisodeEstimator):
+    """A heat-map network that is adapted to the supports of an episode; subclasses say how.
+
+    It keeps no features: `encode` hands the pictures themselves on, and `head` learns from the supports.
+
+    Args:
+        backbone: config of a module (N, 3, H, W) -> list of feature maps, fine to coarse.
+        in_channels: of its coarsest map.
+        decoder_channels: of the deconvolutions.
+        max_keypoints: outputs of the network; 68 is MP-100's largest category.
+        steps: of adaptation.
+        rate: learning rate of adaptation.
+        refine: of the decoded maxima, see `decode_heatmaps`.
+        sigma: of the Gaussian targets, in cells.
+        data_preprocessor: config; normalises pictures on the device.
+    """
+
+    def __init__(self, backbone: dict, in_channels: int, decoder_channels: int, max_keypoints: int, steps: int,
+                 rate: float, refine: str, sigma: float, data_preprocessor: dict | None):
+        super().__init__(data_preprocessor)
+        if refine not in REFINEMENTS:
+            raise CapekitError(f'{type(self).__name__}: refine={refine!r} is not one of {", ".join(REFINEMENTS)}')
+        self.network = HeatmapNetwork(backbone, in_channels, decoder_channels, max_keypoints)
+        self.max_keypoints, self.steps, self.rate = max_keypoints, steps, rate
+        self.refine, self.sigma = refine, sigma
+
+    def encode(self, images: Tensor, points: Tensor, visible: Tensor) -> tuple:
+        """What `head` needs of N pictures as supports and as queries; arguments as in `CapeEstimator.encode`."""
+        return self.encode_support(images, points, visible), self.encode_query(images)
+
+    def encode_support(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
+        """`images` (N, 3, H, W) uint8, `points` (N, K, 2), `visible` (N, K)."""
+        return dict(images=images, points=points, visible=visible)
+
+    def encode_query(self, images: Tensor) -> dict:
+        """`images` (N, 3, H, W) uint8."""
+        return dict(images=images)
+
+    def head(self, support: dict, query: dict, num_keypoints: Tensor, links: list) -> Prediction:
+        """Answer B episodes, as heads do, adapting once for neighbours in the batch that have the same supports.
+
+        `extras`: `mask` (B, K) bool, `heatmaps` (B, K, H, W), `maxima` (B, K), which the scores clamp to [0, 1].
+        """
+        with running_statistics(self.network):
+            heatmaps = torch.cat([
+                self._answer(self._adapt(**{name: value[rows.start] for name, value in support.items()}),
+                             query['images'][rows], support['visible'].shape[-1])
+                for rows in self._same_supports(support)])
+        points, maxima = decode_heatmaps(heatmaps, self.refine)
+        return Prediction(points=points.float(), scores=maxima.float().clamp(0, 1), extras=dict(
+            mask=seen_by_all(support['visible'], num_keypoints), heatmaps=heatmaps, maxima=maxima))
+
+    @staticmethod
+    def _same_supports(support: dict) -> list:
+        """Slices of neighbouring rows whose supports are equal."""
+        count = len(support['visible'])
+        first = [0, *(row for row in range(1, count)
+                      if not all(torch.equal(value[row], value[row - 1]) for value in support.values()))]
+        return [slice(start, stop) for start, stop in zip(first, [*first[1:], count], strict=True)]
+
+    def _adapt(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
+        """S supports -> the adapted parameters of `network` by name."""
+        raise NotImplementedError
+
+    def _answer(self, parameters: dict, images: Tensor, slots: int) -> Tensor:
+        """Heat maps (N, slots, H, W) of N pictures (N, 3, H, W) uint8; slots that the network has not are zero."""
+        heatmaps = functional_call(self.network, parameters, (self.data_preprocessor.normalise(images),))[:, :slots]
+        return F.pad(heatmaps, (0, 0, 0, 0, 0, slots - heatmaps.shape[1]))
+
+    def _error(self, heatmaps: Tensor, points: Tensor, visible: Tensor) -> Tensor:
+        """Squared error of heat maps (N, K, H, W), mean over each picture's visible keypoints; 1 where maps are empty.
+
+        One unit for every map size lets one rate serve them all.
+        """
+        if visible[:, self.max_keypoints:].any():
+            raise CapekitError(f'{type(self).__name__}: a category has more keypoints than max_keypoints='
+                               f'{self.max_keypoints}; raise it')
+        size = heatmaps.shape[-1]
+        target, weight = gaussian_heatmaps(points, visible, size, self.sigma)
+        return heatmap_mse(heatmaps, target, weight) * size ** 2 / (math.pi * self.sigma ** 2)
+
+    def _support_error(self, parameters: dict, images: Tensor, points: Tensor, visible: Tensor) -> Tensor:
+        """`_error` of pictures (N, 3, H, W) uint8."""
+        return self._error(self._answer(parameters, images, visible.shape[1]), points, visible)
+
+    def _predict(self, episode: Episode) -> Prediction:
+        support = self.encode_support(episode.support_images, episode.support_points, episode.support_visible)
+        return self.head(support, self.encode_query(episode.query_images), episode.num_keypoints, episode.links)
+
+
+@MODELS.register_module()
+class FineTuneEstimator(AdaptingEstimator):
+    """Pre-trained on all pictures of the base categories, fine-tuned on the supports of each episode.
+
+    Pre-training takes the supports and the query of a training episode alike, keypoint k of every category on output
+    k. Fine-tuning updates the whole network with Adam, as Nakamura and Harada (2019) recommend for few pictures of
+    a domain that differs.
+
+    Args:
+        as in `AdaptingEstimator`.
+    """
+
+    def __init__(self, backbone: dict, in_channels: int = 2048, decoder_channels: int = 256, max_keypoints: int = 68,
+                 steps: int = 20, rate: float = 5e-4, refine: str = 'quarter', sigma: float = 2.0,
+                 data_preprocessor: dict | None = None):
+        super().__init__(backbone, in_channels, decoder_channels, max_keypoints, steps, rate, refine, sigma,
+                         data_preprocessor)
+
+    @torch.enable_grad()
+    def _adapt(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
+        parameters = {name: value.detach().clone().requires_grad_() for name, value in self.network.named_parameters()}
+        optimizer = torch.optim.Adam(parameters.values(), self.rate)
+        for _ in range(self.steps):
+            optimizer.zero_grad()
+            self._support_error(parameters, images, points, visible).backward()
+            optimizer.step()
+        return {name: value.detach() for name, value in parameters.items()}
+
+    def _loss(self, episode: Episode) -> dict:
+        """`heatmap_loss` of every picture, without adaptation."""
+        images = torch.cat((episode.support_images.flatten(0, 1), episode.query_images))
+        points = torch.cat((episode.support_points.flatten(0, 1), episode.query_points))
+        visible = torch.cat((episode.support_visible.flatten(0, 1), episode.query_visible))
+        return dict(heatmap_loss=self._support_error(dict(self.network.named_parameters()), images, points, visible))
+
+
+@MODELS.register_module()
+class MAMLEstimator(AdaptingEstimator):
+    """Meta-trained so that a few steps of gradient descent on the supports answer the query (Finn et al., ICML 2017).
+
+    The loss of a training episode is that of the query after adaptation. Before each of them, all pictures go through
+    the network once, without gradient, to bring BatchNorm's running statistics up to date: one query alone would give
+    poor statistics, and others than those that are used in tests.
+
+    Args:
+        first_order: leave out the second derivatives of the adaptation (the paper's section 5.2: nearly as good).
+        test_steps: of adaptation in eval mode; None = `steps`.
+        others: as in `AdaptingEstimator`.
+    """
+
+    def __init__(self, backbone: dict, in_channels: int = 2048, decoder_channels: int = 256, max_keypoints: int = 68,
+                 steps: int = 5, rate: float = 0.01, first_order: bool = True, test_steps: int | None = None,
+                 refine: str = 'quarter', sigma: float = 2.0, data_preprocessor: dict | None = None):
+        super().__init__(backbone, in_channels, decoder_channels, max_keypoints, steps, rate, refine, sigma,
+                         data_preprocessor)
+        self.first_order = first_order
+        self.test_steps = steps if test_steps is None else test_steps
+
+    def _adapt(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
+        gradient = torch.func.grad(self._support_error)
+        parameters = dict(self.network.named_parameters())
+        for _ in range(self.steps if self.training else self.test_steps):
+            at = {name: value.detach() for name, value in parameters.items()} if self.first_order else parameters
+            steepest = gradient(at, images, points, visible)
+            parameters = {name: value - self.rate * steepest[name] for name, value in parameters.items()}
+        return parameters
+
+    def _loss(self, episode: Episode) -> dict:
+        """`heatmap_loss` of the queries after adaptation, at the keypoints that every support sees."""
+        if self.training:
+            images = torch.cat((episode.support_images.flatten(0, 1), episode.query_images))
+            with torch.no_grad():
+                self.network(self.data_preprocessor.normalise(images))
+        extras = self._predict(episode).extras
+        return dict(heatmap_loss=self._error(
+            extras['heatmaps'], episode.query_points, episode.query_visible & extras['mask']))

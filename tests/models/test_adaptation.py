@@ -1,0 +1,98 @@
+"""Fine-tune and MAML: they learn from the supports, once for a set of supports, and leave the network as it was."""
+
+import copy
+
+import pytest
+import torch
+
+from capekit.apis import init_estimator
+from capekit.errors import CapekitError
+
+SMALL = {'model.backbone.name': 'resnet10t.c3_in1k', 'model.backbone.strides': [16], 'model.in_channels': 256,
+         'model.decoder_channels': 16, 'model.max_keypoints': 10}
+
+
+def _estimator(repo, method, **options):
+    torch.manual_seed(0)
+    options = {f'model.{name}': value for name, value in options.items()}
+    return init_estimator(repo / f'configs/_base_/models/{method}_r50.py', cfg_options={**SMALL, **options})
+
+
+def _support_error(estimator, episode, parameters):
+    return float(estimator._support_error(parameters, episode.support_images[0], episode.support_points[0],
+                                          episode.support_visible[0]))
+
+
+@pytest.mark.parametrize(('method', 'rate'), [('finetune', 1e-3), ('maml', 1e-3)])
+def test_adaptation_lowers_the_error_on_the_supports_and_changes_nothing_else(repo, make_episode, method, rate):
+    estimator, episode = _estimator(repo, method, steps=4, rate=rate), make_episode(batch=1)
+    before = copy.deepcopy(estimator.state_dict())
+    with torch.no_grad():  # as in evaluation
+        adapted = estimator._adapt(episode.support_images[0], episode.support_points[0], episode.support_visible[0])
+        errors = [_support_error(estimator, episode, p) for p in (dict(estimator.network.named_parameters()), adapted)]
+    assert errors[1] < errors[0]
+    assert all(torch.equal(value, before[name]) for name, value in estimator.state_dict().items())
+
+
+def test_neighbours_with_the_same_supports_adapt_once(repo, make_episode, monkeypatch):
+    estimator, episode = _estimator(repo, 'finetune', steps=1), make_episode()
+    support = estimator.encode_support(episode.support_images, episode.support_points, episode.support_visible)
+    rows = [0, 0, 1, 1, 1]
+    many = {name: value[rows] for name, value in support.items()}
+    queries = dict(images=make_episode(batch=5, counts=(8,) * 5, seed=1).query_images)
+    one_by_one = torch.cat([estimator.head(
+        {name: value[[row]] for name, value in support.items()}, dict(images=queries['images'][[number]]),
+        episode.num_keypoints[[row]], []).points for number, row in enumerate(rows)])
+    calls, adapt = [], estimator._adapt
+    monkeypatch.setattr(estimator, '_adapt', lambda **supports: calls.append(1) or adapt(**supports))
+    together = estimator.head(many, queries, episode.num_keypoints[rows], []).points
+    assert len(calls) == 2
+    torch.testing.assert_close(together, one_by_one)
+
+
+def test_pre_training_puts_keypoint_k_on_output_k(repo, make_episode):
+    estimator, episode = _estimator(repo, 'finetune'), make_episode(batch=1, counts=(5,), hide=False)
+    estimator(episode, mode='loss')['heatmap_loss'].backward()
+    gradient = estimator.network.decoder[-1].weight.grad.flatten(1).abs().sum(1)
+    assert (gradient[:5] > 0).all() and (gradient[5:] == 0).all()
+
+
+def test_first_and_second_order_differ_in_the_gradient_only(repo, make_episode):
+    losses, gradients = [], []
+    for first_order in (True, False):
+        estimator = _estimator(repo, 'maml', rate=0.1, first_order=first_order)
+        loss = estimator(make_episode(), mode='loss')['heatmap_loss']
+        loss.backward()
+        losses.append(loss.detach())
+        gradients.append(estimator.network.decoder[0].weight.grad)
+    torch.testing.assert_close(losses[0], losses[1])
+    assert not torch.allclose(gradients[0], gradients[1], rtol=1e-3)
+
+
+def test_second_order_is_the_derivative_of_the_adapted_loss(repo, make_episode):
+    """Along one direction, against finite differences in double precision."""
+    estimator = _estimator(repo, 'maml', rate=0.01, steps=2, first_order=False).double()
+    normalise, episode = estimator.data_preprocessor.normalise, make_episode(batch=1)
+    estimator.data_preprocessor.normalise = lambda images: normalise(images).double()
+    episode.support_points, episode.query_points = episode.support_points.double(), episode.query_points.double()
+    weight = estimator.network.decoder[-1].weight
+    estimator(episode, mode='loss')['heatmap_loss'].backward()
+    direction, eps = torch.randn_like(weight), 1e-6
+    with torch.no_grad():
+        ends = []
+        for step in (eps, -2 * eps):
+            weight += step * direction
+            ends.append(estimator(episode, mode='loss')['heatmap_loss'])
+    torch.testing.assert_close((weight.grad * direction).sum(), (ends[0] - ends[1]) / (2 * eps), rtol=1e-3, atol=0)
+
+
+def test_training_maml_updates_the_running_statistics(repo, make_episode):
+    estimator = _estimator(repo, 'maml', steps=1).train()
+    before = estimator.network.decoder[1].running_var.clone()
+    estimator(make_episode(shots=1), mode='loss')
+    assert not torch.equal(estimator.network.decoder[1].running_var, before) and estimator.network.training
+
+
+def test_too_many_keypoints_are_named(repo, make_episode):
+    with pytest.raises(CapekitError, match='more keypoints than max_keypoints=10; raise it'):
+        _estimator(repo, 'finetune')(make_episode(batch=1, counts=(12,)), mode='predict')
