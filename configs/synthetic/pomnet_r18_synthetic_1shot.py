@@ -1,0 +1,11 @@
+# Small enough for two CPU cores: stride 16, which gives 64 x 64 heat maps of 128-pixel crops; narrow deconvolutions.
+_base_ = [
+    '../_base_/models/pomnet_r50.py', '../_base_/datasets/synthetic_1shot.py',
+    '../_base_/schedules/synthetic_cpu.py', '../_base_/default_runtime.py'
+]
+_backbone = dict(name='resnet18.tv_in1k', strides=(16,), weights=None)
+model = dict(
+    backbone=_backbone, support_backbone=_backbone,
+    head=dict(in_channels=256, channels=128, hidden_channels=256, encoder_layers=1, interaction_layers=2,
+              decoder_channels=32))
+del _backbone
