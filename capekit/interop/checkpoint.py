@@ -11,6 +11,9 @@ from torch import nn
 from capekit.errors import CapekitError
 from capekit.files import atomic_write
 
+# Names of the authors' implementations, none of ours.
+RELEASED_PREFIXES = ('encoder_sample.', 'encoder_query.', 'keypoint_head.', 'predictor.', 'backbone_projs.')
+
 
 def read_checkpoint(path: str | Path) -> Any:
     """Read a `.pth` or `.safetensors` file onto the CPU.
@@ -65,7 +68,7 @@ def load_weights(model: nn.Module, path: str | Path) -> dict:
     wrong = [key for key in own if key in state and own[key].shape != state[key].shape]
     if missing or unknown or wrong:
         hint = ''
-        if any(key.startswith(('encoder_sample.', 'encoder_query.', 'keypoint_head.')) for key in unknown):
+        if any(key.startswith(RELEASED_PREFIXES) for key in unknown):
             hint = '; it looks like a released file: run tools/convert_checkpoint.py first'
         example = next(f'{kind} {keys[0]!r}' for kind, keys in
                        (('of another shape:', wrong), ('missing:', missing), ('unknown:', unknown)) if keys)
