@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: help setup test lint demo benchmark lock clean
+.PHONY: help setup test lint demo benchmark benchmark-synthetic lock clean
 
 help:
 	@echo 'make setup      .venv with everything capekit needs (PYTHON=python3.11 chooses a Python)'
@@ -12,6 +12,7 @@ help:
 	@echo 'make test       the test suite             (ARGS="-k registry" passes options on)'
 	@echo 'make lint       ruff                       (ARGS=--fix mends)'
 	@echo 'make benchmark  measure speed and memory   (ARGS=... passes options on)'
+	@echo 'make benchmark-synthetic  methods at an equal budget on generated data (METHODS="pomnet maml" ARGS="--minutes 10")'
 	@echo 'make lock       write requirements.lock anew (with uv: pip install uv)'
 	@echo 'make clean      remove .venv and caches; data and work_dirs stay'
 
@@ -32,6 +33,9 @@ demo: setup
 
 benchmark: setup
 	$(RUN) tools/analysis/benchmark.py $(ARGS)
+
+benchmark-synthetic: setup
+	$(RUN) tools/analysis/benchmark_synthetic.py $(if $(METHODS),--methods $(METHODS)) $(ARGS)
 
 lock:
 	uv pip compile --universal --python-version 3.10 --no-annotate --no-emit-index-url \

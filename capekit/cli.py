@@ -1,8 +1,11 @@
 """How every command line tool of capekit ends: an error a person can mend is one line, not a traceback."""
 
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from capekit.errors import CapekitError
@@ -32,6 +35,22 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = BROKEN_PIPE
     sys.exit(status)
+
+
+def run_tool(title: str, tool: Path, *arguments) -> float:
+    """Run another tool in a process of its own, its output on the screen; returns the seconds it took.
+
+    Raises:
+        CapekitError: it ended with another status than 0.
+    """
+    print(f'\n== {title}: python {os.path.relpath(tool)} {" ".join(map(str, arguments))}', flush=True)
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, str(tool), *map(str, arguments)])
+    if done.returncode:
+        raise CapekitError(f'{title}: {tool.name} ended with status {done.returncode}; its message is above')
+    seconds = time.monotonic() - started
+    print(f'== {seconds:.0f} s', flush=True)
+    return seconds
 
 
 def _one_line(error: CapekitError) -> str:

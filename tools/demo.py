@@ -8,19 +8,17 @@ categories it has never seen, draw what it answers, and print a table of results
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 from tabulate import tabulate
 
-from capekit.cli import run
+from capekit.cli import run, run_tool
 from capekit.datasets import MP100Dataset, released_test_episodes
 from capekit.engine.config import load_config
-from capekit.errors import CapekitError
 from capekit.evaluation import evaluate
 from capekit.evaluation.baselines import copy_support
+from capekit.evaluation.report import cell
 from capekit.files import atomic_write
 
 TOOLS = Path(__file__).resolve().parent
@@ -37,29 +35,19 @@ def main() -> None:
     root = [f'{stage}_dataloader.dataset.data_root={args.data}' for stage in ('train', 'val', 'test')]
     config = load_config(CONFIG)
     if not (args.data / 'annotations/test.json').is_file():
-        step('generating pictures', 'dataset/synthesize.py', args.data)
+        run_tool('generating pictures', TOOLS / 'dataset/synthesize.py', args.data)
     checkpoint = args.work_dir / f'epoch_{config.train_cfg.max_epochs}.pth'
     if not checkpoint.is_file():
-        step('training CapeFormer', 'train.py', CONFIG, '--work-dir', args.work_dir, '--cfg-options', *root)
+        run_tool('training CapeFormer', TOOLS / 'train.py', CONFIG, '--work-dir', args.work_dir, '--cfg-options', *root)
     for shots in SHOTS:
-        step(f'testing on unseen categories, {shots} shot', 'test.py', CONFIG, checkpoint, '--shots', shots,
-             '--work-dir', args.work_dir, '--show-dir', args.work_dir / f'pictures_{shots}shot',
-             '--cfg-options', *root)
+        run_tool(f'testing on unseen categories, {shots} shot', TOOLS / 'test.py', CONFIG, checkpoint, '--shots', shots,
+                 '--work-dir', args.work_dir, '--show-dir', args.work_dir / f'pictures_{shots}shot',
+                 '--cfg-options', *root)
     table = results(args.work_dir, args.data, config.test_dataloader.sampler)
     with atomic_write(args.work_dir / 'results.md') as file:
         file.write(table.encode())
     print(f'\n{table}\nThis table: {args.work_dir}/results.md; pictures: {args.work_dir}/pictures_1shot '
           f'and _5shot; {time.monotonic() - started:.0f} s in all.')
-
-
-def step(title: str, tool: str, *arguments) -> None:
-    """Run one of the tools, its output on the screen."""
-    print(f'\n== {title}: python tools/{tool} {" ".join(map(str, arguments))}', flush=True)
-    started = time.monotonic()
-    done = subprocess.run([sys.executable, str(TOOLS / tool), *map(str, arguments)])
-    if done.returncode:
-        raise CapekitError(f'{title}: tools/{tool} ended with status {done.returncode}; its message is above')
-    print(f'== {time.monotonic() - started:.0f} s', flush=True)
 
 
 def results(work_dir: Path, data: Path, sampler) -> str:
@@ -72,8 +60,7 @@ def results(work_dir: Path, data: Path, sampler) -> str:
         report = json.loads((work_dir / f'test_{shots}shot.json').read_text())
         for name, content in (('copy the support', baseline), ('CapeFormer', report)):
             metrics = content['overall']['metrics']
-            cells = [f'{100 * metrics[m]["value"]:.1f} [{100 * metrics[m]["low"]:.1f}, {100 * metrics[m]["high"]:.1f}]'
-                     for m in ('PCK@0.2', 'mPCK@.05:.20')]
+            cells = [cell(metrics[m]) for m in ('PCK@0.2', 'mPCK@.05:.20')]
             lines.append([name, shots, *cells, content['rows']])
     title = f'{len(dataset.categories)} generated categories that training never saw, 95 % intervals in brackets:\n\n'
     return title + tabulate(lines, ['method', 'shots', 'PCK@0.2', 'mPCK@.05:.20', 'queries'], 'github') + '\n'

@@ -45,6 +45,12 @@ def comparison_table(comparison: dict, name_a: str = 'A', name_b: str = 'B', sty
     return f'{head}\n{_tabulate(lines, headers, style)}'
 
 
+def cell(metric: dict) -> str:
+    """A share of `evaluate` with its interval, in percent, for tables of several methods: '81.2 [79.9, 82.4]'."""
+    value, low, high = (100 * metric[key] for key in ('value', 'low', 'high'))
+    return f'{value:.1f} [{low:.1f}, {high:.1f}]'
+
+
 def write_json(path: str | os.PathLike, data):
     """Write JSON-able data, whole or not at all. What is no finite number becomes null, which every reader accepts.
 
