@@ -1,7 +1,7 @@
 """Generate a data set in MP-100's format, or draw stand-ins for pictures that are not at hand.
 
     python tools/dataset/synthesize.py data/synthetic [--categories 100] [--instances 60] [--seed 0]
-    python tools/dataset/synthesize.py --from-annotations ANN [ANN ...] -- IMAGE_FOLDER
+    python tools/dataset/synthesize.py IMAGE_FOLDER --from-annotations ANN [ANN ...]
 """
 
 import argparse

@@ -5,6 +5,7 @@ import os
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -69,7 +70,8 @@ def in_processes(work, items, workers: int) -> list:
     """[work(item) for item in items], in `workers` processes."""
     if workers <= 1:
         return [work(item) for item in items]
-    with ProcessPoolExecutor(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    # Not forked: OpenCV's threads of this process would be missing in a copy of it, which then waits for them forever.
+    with ProcessPoolExecutor(workers, get_context('spawn'), cv2.setNumThreads, (1,)) as pool:
         return list(pool.map(work, items))
 
 
