@@ -17,8 +17,10 @@ def fmmp(repo):
 @pytest.mark.parametrize(('what', 'more'), [
     ('padding', ['--slots', '8', '20']), ('padding', ['--padding', 'uniform', '--slots', '20']), ('sampling', []),
     ('sampling', ['--keypoints', '1', '--categories', '22'])])
-def test_pictures(tool, fmmp, options, tmp_path, what, more):
-    status, out, err = tool('analysis/visualize', fmmp, '--what', what, '--out', tmp_path, *more, *options)
+@pytest.mark.parametrize('variant', ['paper', 'release'])
+def test_pictures(tool, fmmp, options, tmp_path, what, more, variant):
+    status, out, err = tool('analysis/visualize', fmmp, '--what', what, '--out', tmp_path, *more, *options,
+                            f'model.head.variant={variant}')
     assert status == 0, err
     files = sorted(path.name for path in tmp_path.glob('*.png'))
     assert files == [f'{what}_{i}_test{i}.png' for i in ((22,) if '--categories' in more else (21, 22, 23))]

@@ -150,6 +150,8 @@ class FMMPHead(nn.Module):
         if num_references < 2 or variant == 'paper' and channels % num_references:
             raise CapekitError(f'FMMPHead: num_references={num_references} must be at least 2 and, in the paper '
                                f'variant, divide channels={channels}')
+        if num_layers < 1 or alpha <= 0:
+            raise CapekitError(f'FMMPHead: num_layers={num_layers} must be at least 1 and alpha={alpha} above 0')
         self.channels, self.num_slots, self.num_references, self.variant = channels, num_slots, num_references, variant
         self.pooling, self.mining, self.structure, self.reduction = pooling, mining, structure, reduction
         self.train_padding, self.test_padding, self.alpha, self.mix_weight = (

@@ -42,6 +42,8 @@ def test_impossible_sizes_are_named():
         FMMPHead(**{**SMALL, 'num_references': 1})
     with pytest.raises(CapekitError, match='num_references=3 .* divide channels=16'):
         FMMPHead(**{**SMALL, 'num_references': 3})
+    with pytest.raises(CapekitError, match='num_layers=0 must be at least 1'):
+        FMMPHead(**{**SMALL, 'num_layers': 0})
     head = _head()
     with pytest.raises(CapekitError, match='21 keypoints do not fit into 20 slots; set num_slots=21 or more'):
         head(*_inputs(head, slots=21))
