@@ -183,9 +183,9 @@ class FineTuneEstimator(AdaptingEstimator):
 class MAMLEstimator(AdaptingEstimator):
     """Meta-trained so that a few steps of gradient descent on the supports answer the query (Finn et al., ICML 2017).
 
-    The loss of a training episode is that of the query after adaptation. Before each of them, all pictures go through
-    the network once, without gradient, to bring BatchNorm's running statistics up to date: one query alone would give
-    poor statistics, and others than those that are used in tests.
+    The loss of a training episode is that of the query after adaptation. Before each training step all pictures of the
+    batch go through the network once, without gradient, to bring BatchNorm's running statistics up to date: one query
+    alone would give poor statistics, and others than those that are used in tests.
 
     Args:
         first_order: leave out the second derivatives of the adaptation (the paper's section 5.2: nearly as good).

@@ -54,7 +54,7 @@ def parse_args() -> argparse.Namespace:
     budget.add_argument('--epochs', type=int, help="of training; default: each config's")
     budget.add_argument('--minutes', type=float, help='of training')
     args = parser.parse_args()
-    if (args.epochs or 1) < 1 or (args.minutes or 1) <= 0:
+    if any(budget is not None and budget <= 0 for budget in (args.epochs, args.minutes)):
         parser.error('a budget must be more than nothing')
     return args
 

@@ -1,0 +1,55 @@
+"""The benchmarks of POMNet's time and of methods on generated data, at their smallest."""
+
+import json
+import runpy
+
+import pytest
+import torch
+
+SMALL = ['backbone.name=resnet10t.c3_in1k', 'backbone.strides=[16]', 'support_backbone.name=resnet10t.c3_in1k',
+         'support_backbone.strides=[16]', 'head.in_channels=256', 'head.channels=16', 'head.num_heads=2',
+         'head.hidden_channels=16', 'head.decoder_channels=8']
+
+
+def test_pomnet_times_the_same_answers(repo, tool, tmp_path):
+    options = ['--cfg-options', *(f'model.{option}' for option in SMALL)]
+    status, out, err = tool('analysis/benchmark_pomnet', '--keypoints', 3, '--slots', 6, '--size', 64, '--rounds', 1,
+                            '--config', repo / 'configs/_base_/models/pomnet_r50.py', '--json', tmp_path / 'out.json',
+                            *options)
+    assert status == 0, err
+    assert 'episode of 15 queries' in out and json.loads((tmp_path / 'out.json').read_text())['seconds']['loop'] > 0
+
+    from capekit.models.heads import POMNetHead
+    benchmark = runpy.run_path(str(repo / 'tools/analysis/benchmark_pomnet.py'))
+    torch.manual_seed(0)
+    head = POMNetHead(in_channels=16, channels=16, num_heads=2, hidden_channels=16, decoder_channels=8).eval()
+    visible = torch.arange(6)[None] < 3
+    support = {name: value[None] for name, value in
+               head.encode_support([torch.randn(1, 16, 4, 4)], torch.rand(1, 6, 2), visible).items()}
+    query = head.encode_query([torch.randn(1, 16, 4, 4)])
+    heatmaps = head(support, query, torch.tensor([3]), []).extras['heatmaps']
+    torch.testing.assert_close(benchmark['loop_over_slots'](head, support, query), heatmaps, atol=1e-6, rtol=1e-4)
+
+
+def test_methods_at_one_budget(small, tool, tmp_path):
+    arguments = ['--data', small, '--work-dir', tmp_path, '--methods', 'copy', 'protonet', '--shots', 1, '--queries', 2,
+                 '--episodes', 2, '--epochs', 1, '--cfg-options', 'model.backbone.name=resnet10t.c3_in1k',
+                 'train_dataloader.sampler.episodes_per_category=2', 'train_dataloader.batch_size=3']
+    status, out, err = tool('analysis/benchmark_synthetic', *arguments)
+    assert status == 0, err
+    assert '1 epochs of training' in out and (tmp_path / 'results.md').read_text() in out
+    results = json.loads((tmp_path / 'results.json').read_text())
+    assert [(record['method'], record['rows']) for record in results['records']] == [('copy', 12), ('protonet', 12)]
+    assert results['records'][1]['epochs'] == 1 and 'low' in results['records'][1]['metrics']['PCK@0.2']
+    trained = (tmp_path / 'protonet/epoch_1.pth').stat().st_mtime_ns
+    assert tool('analysis/benchmark_synthetic', *arguments)[0] == 0
+    assert (tmp_path / 'protonet/epoch_1.pth').stat().st_mtime_ns == trained
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['--methods', 'protnet'], 'valid: copy, capeformer'), (['--epochs', 0], 'more than nothing'),
+    (['--epochs', 1, '--minutes', 1], 'not allowed with'),
+])
+def test_wrong_arguments_are_named(tool, tmp_path, arguments, message):
+    status, _, err = tool('analysis/benchmark_synthetic', '--work-dir', tmp_path / 'work', *arguments)
+    assert status == 2 and message in err and not (tmp_path / 'work').exists()
