@@ -153,3 +153,19 @@ def test_no_links_and_what_invisible_keypoints_hold():
         support['visible'][:, :, 1] = False
         support['points'][:, :, 1] = float('nan')
         assert head(support, query, counts, [CHAIN] * 2).points.isfinite().all()
+
+
+@pytest.mark.parametrize('variant', ['paper', 'release'])
+def test_it_learns_two_episodes_by_heart(variant):
+    torch.manual_seed(0)
+    head = FMMPHead(**{**SMALL, 'dropout': 0.0, 'train_padding': 'zero'}, variant=variant).train()
+    inputs, points, visible = _inputs(head), torch.rand(2, 5, 2), torch.ones(2, 5, dtype=torch.bool)
+    inputs = ({k: v.detach() for k, v in inputs[0].items()}, {k: v.detach() for k, v in inputs[1].items()}, *inputs[2:])
+    optimizer, losses = torch.optim.AdamW(head.parameters(), 5e-3), []
+    for _ in range(60):
+        loss = head.loss(head(*inputs), points, visible)['l1_loss_real']
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.3 * losses[0]
