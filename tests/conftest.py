@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault('OMP_NUM_THREADS', '2')
+# One thread each, waiting without spinning: networks in tests are small, and machines that test are busy.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 REPO = Path(__file__).resolve().parents[1]
 SHARED = REPO.parent / 'shared'
