@@ -78,6 +78,7 @@ def attention_figure(estimator, episode: Episode, keypoints: Sequence[int]):
     """
     prediction = estimator(episode, mode='predict')
     extras, query = prediction.extras, _picture(episode.query_images[0])
+    similarity = extras['similarity'][0].flatten(1).softmax(-1).view(extras['similarity'].shape[1:])
     size, stages = query.shape[0], len(prediction.layers)
     starts = torch.cat((extras['peaks'][None], prediction.layers[:-1]))[:, 0].numpy() * size
     labels = episode.query_points[0].numpy() * size
@@ -91,7 +92,7 @@ def attention_figure(estimator, episode: Episode, keypoints: Sequence[int]):
                        only & episode.support_visible[0, shot].numpy(), [],
                        f'keypoint {k}, support {shot + 1} weighs {weights[shot]:.2f}')
         show_picture(axes[1], query, 'similarity')
-        axes[1].imshow(extras['similarity'][0, k].sigmoid().numpy(), extent=(-0.5, size - 0.5, size - 0.5, -0.5),
+        axes[1].imshow(similarity[k].numpy(), extent=(-0.5, size - 0.5, size - 0.5, -0.5),
                        cmap='jet', alpha=0.5)
         for stage in range(stages):
             draw_sampling(axes[2 + stage], query, starts[stage, k][None],

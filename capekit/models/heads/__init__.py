@@ -16,8 +16,8 @@ How to add a method: write one file here with an `nn.Module` that has the four p
         Named scalars from a prediction, (B, K, 2) true points and (B, K) visibility; names with `loss` are summed.
 
 `tests/models/test_sweep.py` holds every registered head to: finite answers, a gradient on every
-parameter, batch = one by one, padding and shot order change nothing (a head that numbers its shots has `shot_order`, and
-is held to the last without it).
+parameter, batch = one by one, padding and shot order change nothing (the last, for a head that numbers
+its shots, with `shot_order` off).
 """
 
 from .capeformer import CapeFormerHead

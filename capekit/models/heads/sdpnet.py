@@ -151,8 +151,7 @@ class SDPNetHead(nn.Module):
         sampling_points: that a head reads in a stage; Deformable DETR's.
         mask_ratio: of the support keypoints masked for reconstruction; the paper says "some".
         sparsity_form: 'l1' is equation 8 to the letter, which under the softmax of equation 3 is constant and has no
-            gradient; 'root' (default) puts a square root on every strength, the same sum with another exponent, which
-            is least where each keypoint listens to one other.
+            gradient; 'balanced' (default) is the form that acts, see `layers.sparsity`.
         heatmap_weight, proposal_weight, stage_weight: of CapeFormer's loss, with its values; 0 leaves a term out.
         reconstruction_weight, sparsity_weight: of equations 7 and 8; the paper gives none. 0 leaves a term out.
         similarity_error: 'squared' or 'cross_entropy', as for CapeFormer.
@@ -165,7 +164,7 @@ class SDPNetHead(nn.Module):
                  encoder_layers: int = 3, query_features: str = 'dynamic', kernel_size: int = 7, stages: int = 3,
                  structure: str = 'attention', graph_layers: int = 2, modulation: str = 'self',
                  spread: str = 'difference', shared_spread: bool = True, sampling_points: int = 4,
-                 mask_ratio: float = 0.3, sparsity_form: str = 'root', heatmap_weight: float = 2.0,
+                 mask_ratio: float = 0.3, sparsity_form: str = 'balanced', heatmap_weight: float = 2.0,
                  proposal_weight: float = 1.0, stage_weight: float = 1.0, reconstruction_weight: float = 1.0,
                  sparsity_weight: float = 0.1, similarity_error: str = 'squared', heatmap_size: int = 64,
                  sigma: float = 2.0):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .masking import masked_mean, masked_softmax
 
 STRUCTURES = ('attention', 'concatenation', 'global')
-SPARSITIES = ('root', 'l1')
+SPARSITIES = ('balanced', 'l1')
 
 
 def _rows(strengths: Tensor, valid: Tensor) -> Tensor:
@@ -90,17 +90,21 @@ def edge_density(structure: Tensor, valid: Tensor) -> Tensor:
     return structure_edges(structure).sum((1, 2)) / (count * (count - 1)).clamp(min=1)
 
 
-def sparsity(structure: Tensor, valid: Tensor, form: str = 'root') -> Tensor:
-    """Equation 8: the mean over the pairs of valid keypoints of |strength| ('l1') or of its square root ('root').
+def sparsity(structure: Tensor, valid: Tensor, form: str = 'balanced') -> Tensor:
+    """Equation 8, in the paper's form or in one that acts: the mean over the pairs of valid keypoints.
 
-    The strengths of a row are positive and sum to 1, so 'l1', the paper's letter, is 1 / K whatever the structure and
-    has no gradient. 'root' is the same sum with another exponent, which acts: it is least, 1 / K, where every row has a
-    single edge, and largest, 1 / sqrt(K), where all strengths are equal.
+    The strengths of a row are positive and sum to 1, so 'l1', the mean of |A_ij| and the paper's letter, is 1 / K
+    whatever the structure and has no gradient. 'balanced' is the mean of sqrt(A_ij * B_j), B_j being what all keypoints
+    together listen to j. It is least, 1 / K, where everyone listens to one other and is listened to by one, and
+    1 / sqrt(K) where all listen to all alike. Without B_j the quickest way down is that all listen to the same
+    keypoint, which is sparse and says nothing; with it, that is as bad as listening to all.
 
     Returns:
         (B,).
     """
-    # The root's slope is infinite at 0: the little more keeps its product with the softmax's slope finite.
-    strength = structure.abs() if form == 'l1' else (structure + 1e-6).sqrt()
+    strength = structure.abs()
+    if form == 'balanced':
+        # The root's slope is infinite at 0: the little more keeps its product with the softmax's slope finite.
+        strength = (structure * structure.sum(1, keepdim=True) + 1e-6).sqrt()
     pairs = valid[:, :, None] & valid[:, None]
     return (strength * pairs).sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)  # equation 8
