@@ -87,7 +87,10 @@ def _resolve(name: Any, parent: Registry, where: str):
     """The class or function behind a `type`; None where it is one of another package, which that package checks."""
     if not isinstance(name, str):
         return name
-    target = parent.get(name)
+    try:
+        target = parent.get(name)
+    except ImportError as error:  # mmpose's models need full mmcv and mmdet
+        raise CapekitError(f'{where}.type: {name!r} cannot be had: {error}; install what that package needs') from None
     if target is not None:
         return target
     own, level = [], parent

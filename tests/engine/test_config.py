@@ -1,5 +1,6 @@
 """Configs: the shipped ones are whole, and a typo anywhere is named with what is valid."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,10 @@ def test_modules_of_other_packages_are_reached_by_prefix(tmp_path):
     path = tmp_path / 'prefix.py'
     path.write_text("train_dataloader = dict(dataset=dict(type='mmengine.ConcatDataset', datasets=[]))\n")
     load_config(path)
+
+
+def test_a_package_that_lacks_its_own_needs_is_named():
+    if importlib.util.find_spec('mmdet'):
+        pytest.skip('mmpose.models can be imported here')
+    with pytest.raises(CapekitError, match="model.backbone.type: 'mmpose.ResNet' cannot be had: No module named 'mmdet'"):
+        load_config(CAPEFORMER, {'model.backbone': dict(_delete_=True, type='mmpose.ResNet', depth=50)})
