@@ -58,6 +58,21 @@ def hand_over():
     )
 
 
+def do_without_windows(python):
+    """Exchange opencv-python, where libraries of a desktop are missing that it wants, for its build without windows."""
+    probe = subprocess.run([python, '-c', 'import cv2'], capture_output=True, text=True)
+    if probe.returncode == 0 or 'ImportError: lib' not in probe.stderr:
+        return
+    reason = probe.stderr.strip().splitlines()[-1].removeprefix('ImportError: ')
+    with open('requirements.lock') as lock:
+        version = next(line.split('==')[1].strip() for line in lock if line.startswith('opencv-python=='))
+    print(f'{reason}; taking opencv-python-headless {version} instead', flush=True)
+    pip = [python, '-m', 'pip', '--disable-pip-version-check']
+    subprocess.call([*pip, 'uninstall', '-q', '-y', 'opencv-python'])
+    if subprocess.call([*pip, 'install', '-q', '--no-deps', f'opencv-python-headless=={version}']):
+        sys.exit('opencv could not be installed; mend: apt install libgl1 libglib2.0-0, then make setup once more')
+
+
 def main():
     folder = sys.argv[1]
     if not FIRST <= sys.version_info[:2] < BEYOND:
@@ -85,6 +100,7 @@ def main():
         quietly = ['-q', '--disable-pip-version-check', '--no-input', '--no-deps']
         if subprocess.call([python, '-m', 'pip', 'install', *quietly, *arguments]):
             sys.exit(f'pip install {" ".join(arguments)} failed, see above; mend: make setup once more')
+    do_without_windows(python)
     if subprocess.call([python, os.path.join('tools', 'check_env.py')]):
         sys.exit(1)
     os.remove(unfinished)

@@ -32,7 +32,7 @@ from capekit.registry import DATASETS
 TOOLS = Path(__file__).resolve().parents[1]
 CONFIGS = TOOLS.parent / 'configs/synthetic'
 COPY = 'copy'
-METHODS = (COPY, 'protonet', 'maml', 'finetune', 'pomnet', 'capeformer')
+METHODS = (COPY, 'protonet', 'maml', 'finetune', 'pomnet', 'capeformer', 'fmmp', 'sdpnet_r18', 'sdpnet_hrnet18')
 METRICS = ('PCK@0.2', 'mPCK@.05:.20')
 PROBE_ITERATIONS = 15
 
