@@ -26,6 +26,8 @@ from capekit.models.losses import heatmap_mse
 from capekit.registry import MODELS
 from capekit.structures import Episode, Prediction
 
+NORMS = ('running', 'picture')
+
 
 class HeatmapNetwork(BaseModule):
     """Simple Baselines: a backbone, three deconvolutions, one heat map an output.
@@ -183,23 +185,32 @@ class FineTuneEstimator(AdaptingEstimator):
 class MAMLEstimator(AdaptingEstimator):
     """Meta-trained so that a few steps of gradient descent on the supports answer the query (Finn et al., ICML 2017).
 
-    The loss of a training episode is that of the query after adaptation. Before each training step all pictures of the
-    batch go through the network once, without gradient, to bring BatchNorm's running statistics up to date: one query
-    alone would give poor statistics, and others than those that are used in tests.
+    The loss of a training episode is that of the query after adaptation.
 
     Args:
+        max_norm: of the gradient of a step of adaptation, which is shortened to it: without that the steps of a network
+            that does not start from trained weights outgrow it within a hundred iterations.
+        norm: 'running': BatchNorm, whose statistics one pass of the batch's pictures, without gradient, brings up to
+            date before each training step; one query alone would give poor statistics, and others than those of a
+            test. 'picture': every picture normalised by itself in the place of BatchNorm; nothing lags behind the
+            weights, which training from random weights needs.
         first_order: leave out the second derivatives of the adaptation (the paper's section 5.2: nearly as good).
         test_steps: of adaptation in eval mode; None = `steps`.
         others: as in `AdaptingEstimator`.
     """
 
     def __init__(self, backbone: dict, in_channels: int = 2048, decoder_channels: int = 256, max_keypoints: int = 68,
-                 steps: int = 5, rate: float = 0.01, first_order: bool = True, test_steps: int | None = None,
-                 refine: str = 'quarter', sigma: float = 2.0, data_preprocessor: dict | None = None):
+                 steps: int = 5, rate: float = 0.01, max_norm: float = 1.0, norm: str = 'running',
+                 first_order: bool = True, test_steps: int | None = None, refine: str = 'quarter', sigma: float = 2.0,
+                 data_preprocessor: dict | None = None):
         super().__init__(backbone, in_channels, decoder_channels, max_keypoints, steps, rate, refine, sigma,
                          data_preprocessor)
-        self.first_order = first_order
+        if norm not in NORMS:
+            raise CapekitError(f'MAMLEstimator: norm={norm!r} is not one of {", ".join(NORMS)}')
+        self.max_norm, self.norm, self.first_order = max_norm, norm, first_order
         self.test_steps = steps if test_steps is None else test_steps
+        if norm == 'picture':
+            normalise_each_picture(self.network)
 
     def _adapt(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
         gradient = torch.func.grad(self._support_error)
@@ -207,15 +218,28 @@ class MAMLEstimator(AdaptingEstimator):
         for _ in range(self.steps if self.training else self.test_steps):
             at = {name: value.detach() for name, value in parameters.items()} if self.first_order else parameters
             steepest = gradient(at, images, points, visible)
-            parameters = {name: value - self.rate * steepest[name] for name, value in parameters.items()}
+            length = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in steepest.values()]))
+            rate = self.rate * (self.max_norm / length.clamp(min=1e-12)).clamp(max=1)
+            parameters = {name: value - rate * steepest[name] for name, value in parameters.items()}
         return parameters
 
     def _loss(self, episode: Episode) -> dict:
         """`heatmap_loss` of the queries after adaptation, at the keypoints that every support sees."""
-        if self.training:
+        if self.training and self.norm == 'running':
             images = torch.cat((episode.support_images.flatten(0, 1), episode.query_images))
             with torch.no_grad():
                 self.network(self.data_preprocessor.normalise(images))
         extras = self._predict(episode).extras
         return dict(heatmap_loss=self._error(
             extras['heatmaps'], episode.query_points, episode.query_visible & extras['mask']))
+
+
+def normalise_each_picture(network: nn.Module) -> None:
+    """Put an InstanceNorm with the same weights in the place of every BatchNorm."""
+    for name, child in network.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            own = nn.InstanceNorm2d(child.num_features, child.eps, affine=True)
+            own.load_state_dict(dict(weight=child.weight, bias=child.bias))
+            setattr(network, name, own)
+        else:
+            normalise_each_picture(child)

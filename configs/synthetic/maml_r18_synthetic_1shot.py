@@ -1,6 +1,7 @@
+# Two steps of adaptation, that two CPU cores can meta-train; test with more: model.test_steps.
 _base_ = [
     '../_base_/models/maml_r50.py', '../_base_/datasets/synthetic_1shot.py',
     '../_base_/schedules/synthetic_cpu.py', '../_base_/default_runtime.py'
 ]
-model = dict(in_channels=256, decoder_channels=64,
+model = dict(in_channels=256, decoder_channels=64, steps=2, norm='picture',
              backbone=dict(name='resnet18.tv_in1k', strides=(16,), weights=None))

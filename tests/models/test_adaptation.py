@@ -93,6 +93,25 @@ def test_training_maml_updates_the_running_statistics(repo, make_episode):
     assert not torch.equal(estimator.network.decoder[1].running_var, before) and estimator.network.training
 
 
+def test_each_picture_is_normalised_by_itself(repo, make_episode):
+    estimator = _estimator(repo, 'maml', norm='picture').train()
+    images = estimator.data_preprocessor.normalise(make_episode().query_images)
+    torch.testing.assert_close(estimator.network(images)[:1], estimator.network(images[:1]), atol=1e-5, rtol=0)
+    assert not [name for name in estimator.state_dict() if 'running' in name]
+
+
+def test_steps_of_adaptation_are_no_longer_than_allowed(repo, make_episode):
+    estimator, episode = _estimator(repo, 'maml', steps=1, rate=0.5, max_norm=0.5), make_episode(batch=1)
+    adapted = estimator._adapt(episode.support_images[0], episode.support_points[0], episode.support_visible[0])
+    moved = torch.cat([(adapted[name] - value).flatten() for name, value in estimator.network.named_parameters()])
+    torch.testing.assert_close(moved.norm(), torch.tensor(0.25), rtol=1e-3, atol=0)
+
+
+def test_unknown_norm_names_the_valid_ones(repo):
+    with pytest.raises(CapekitError, match="norm='batch' is not one of running, picture"):
+        _estimator(repo, 'maml', norm='batch')
+
+
 def test_too_many_keypoints_are_named(repo, make_episode):
     with pytest.raises(CapekitError, match='more keypoints than max_keypoints=10; raise it'):
         _estimator(repo, 'finetune')(make_episode(batch=1, counts=(12,)), mode='predict')

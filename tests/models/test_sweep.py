@@ -55,6 +55,7 @@ METHODS = {
     'finetune': ('configs/_base_/models/finetune_r50.py', ADAPTING),
     'maml': ('configs/_base_/models/maml_r50.py', ADAPTING),
     'maml-second_order': ('configs/_base_/models/maml_r50.py', {**ADAPTING, 'model.first_order': False}),
+    'maml-each_picture_normalised': ('configs/_base_/models/maml_r50.py', {**ADAPTING, 'model.norm': 'picture'}),
     'sdpnet': (SDPNET_CONFIG, SDPNET),
     'sdpnet-average': (SDPNET_CONFIG, {**SDPNET, 'model.head.aggregation': 'average'}),
     'sdpnet-weighted': (SDPNET_CONFIG, {**SDPNET, 'model.head.aggregation': 'weighted'}),
