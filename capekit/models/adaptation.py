@@ -192,8 +192,8 @@ class MAMLEstimator(AdaptingEstimator):
             that does not start from trained weights outgrow it within a hundred iterations.
         norm: 'running': BatchNorm, whose statistics one pass of the batch's pictures, without gradient, brings up to
             date before each training step; one query alone would give poor statistics, and others than those of a
-            test. 'picture': every picture normalised by itself in the place of BatchNorm; nothing lags behind the
-            weights, which training from random weights needs.
+            test. 'picture': every picture normalised by itself in the place of BatchNorm; no statistics lag behind the
+            weights, so that training from random weights is faster.
         first_order: leave out the second derivatives of the adaptation (the paper's section 5.2: nearly as good).
         test_steps: of adaptation in eval mode; None = `steps`.
         others: as in `AdaptingEstimator`.
