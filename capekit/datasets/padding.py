@@ -4,17 +4,20 @@ A keypoint is added on a link at lambda * start + (1 - lambda) * end (equation 8
 an added keypoint means the same place of the object in every picture. Everything is batched and runs on the device the
 links are on.
 
-Two variants. 'paper': the points of a link are chained in geometric order and the chain replaces the link, where both
-its ends are visible; invisible keypoints are left out of the graph. 'release', what the published checkpoints were
-trained with: lambda rises from slot to slot, so the first point is the one nearest the *end* yet is linked to the
-*start*; the chain is added to the link; an invisible keypoint is still reached from its visible neighbours, and only
-not expanded; the number of keypoints is the largest linked one + 1, so a last keypoint without a link is overwritten.
+Two variants. 'paper': the points of a link are chained in geometric order and the chain replaces the link. 'release',
+what the published checkpoints were trained with: lambda rises from slot to slot, so the first point is the one nearest
+the *end* yet is linked to the *start*; the chain is added to the link; an invisible keypoint is still reached from its
+visible neighbours, and only not expanded; the number of keypoints is the largest linked one + 1, so a last keypoint
+without a link is overwritten.
 
-What neither settles, here:
+What is settled only here:
+- Invisible keypoints, of which the paper does not speak, are left out of its graph.
+- Uniform padding is the release's in both variants: floor((T - K) / E) points on each link, none where the links
+  outnumber the free slots, and the rest is zero padding.
 - A category without links gets zero padding, and every keypoint is its own only neighbour.
 - A link given twice counts as two links when points are handed out, as in the files it came from, and as one in the
-  graph. A link from a keypoint to itself carries points too, all at that keypoint, and adds nothing to the graph
-  but their chain.
+  graph; in 'paper' the chain of one replaces both. A link from a keypoint to itself carries points too, all at that
+  keypoint, and adds nothing to the graph but their chain.
 - A category with as many keypoints as slots is not padded; one with more is an error.
 - A link with an invisible end carries points all the same, invisible ones without a chain, so that a slot means the
   same in every picture of an episode.
@@ -48,20 +51,21 @@ class MixupDraws:
         """Draw for B categories: lambda ~ Beta(alpha, alpha), link numbers uniform, with repetition.
 
         Args:
-            links: B tensors (E, 2); their device is where is drawn.
+            links: B tensors (E, 2); the draws are on their device.
             slots: T.
             alpha: 1 is the uniform distribution.
-            generator: on that device; None is PyTorch's own. With a generator all categories get the same draws, so
-                that an answer does not depend on what else is in the batch.
+            generator: where is drawn then; None is PyTorch's own. With a generator all categories get the same draws,
+                so that an answer does not depend on what else is in the batch.
         """
-        device = links[0].device
+        device = generator.device if generator else links[0].device
         rows = len(links) if generator is None else 1
         concentration = torch.full((2, rows, slots), float(alpha), device=device)
         gamma = torch._standard_gamma(concentration, generator=generator)
         where = torch.rand(rows, slots, device=device, generator=generator)
         counts = torch.tensor([len(pairs) for pairs in links], device=device)[:, None]
         numbers = (where * counts).long().minimum((counts - 1).clamp(min=0))  # rounding may reach `counts`
-        return MixupDraws((gamma[0] / gamma.sum(0)).expand(len(links), -1), numbers)
+        ratios = (gamma[0] / gamma.sum(0)).expand(len(links), -1)
+        return MixupDraws(ratios.to(links[0].device), numbers.to(links[0].device))
 
 
 @functools.cache
@@ -169,15 +173,16 @@ class Padding:
         self.pairs = torch.cat((self.links, torch.stack((before, after), 2).flatten(1, 2)), 1)
         self.exists = torch.cat((given, torch.stack((added, last), 2).flatten(1, 2)), 1)
         self.is_link = torch.arange(self.pairs.shape[1], device=given.device) < count
-        if self.variant == 'paper':  # a link that carries points is replaced by its chain
-            carries = torch.zeros(batch, count + 1, dtype=torch.bool, device=given.device)
-            self.exists[:, :count] &= ~carries.scatter(1, self.link % (count + 1), True)[:, :count]
-
-        # Equal pairs, whichever way round, are one edge of the graph, the first; a pair of equal ends is none.
         a, b = self.pairs.unbind(-1)
         low, high = torch.minimum(a, b), torch.maximum(a, b)
-        key = torch.where(self.exists, low * self.slots + high, -1)
-        key, place = key.sort(dim=1, stable=True)
+        key = low * self.slots + high  # equal pairs, whichever way round, are one edge of the graph
+        if self.variant == 'paper':  # a link that carries points is replaced by its chain, however often it is given
+            carries = torch.zeros(batch, count + 1, dtype=torch.bool, device=given.device)
+            carries = carries.scatter(1, self.link % (count + 1), True)[:, None, :count]
+            self.exists[:, :count] &= ~(carries & (key[:, :count, None] == key[:, None, :count])).any(-1)
+
+        # Of equal pairs the first is the edge; a pair of equal ends is none.
+        key, place = torch.where(self.exists, key, -1).sort(dim=1, stable=True)
         again = F.pad(key[:, 1:] == key[:, :-1], (1, 0))
         edge = self.exists & (low != high) & ~torch.zeros_like(again).scatter(1, place, again)
 

@@ -10,7 +10,14 @@ from torch import nn
 from capekit.datasets.padding import Padding
 from capekit.models.layers import DeformableAttention
 from capekit.structures import Episode
-from capekit.visualization.panels import PANEL_INCHES, draw_estimate, draw_keypoints, draw_sampling, keypoint_colors
+from capekit.visualization.panels import (
+    PANEL_INCHES,
+    draw_estimate,
+    draw_keypoints,
+    draw_sampling,
+    keypoint_colors,
+    show_picture,
+)
 
 
 def padding_figure(episode: Episode, paddings: Sequence[tuple[str, Padding]]):
@@ -74,7 +81,7 @@ def sampling_figure(estimator, episode: Episode, keypoints: Sequence[int], layer
     """Figure 5, one row a keypoint: where its features are mined on the first support and on the query, its estimate.
 
     A red cross is a reference point, a green dot a sampling point, as opaque as its weight; the third column has the
-    estimate as a green circle and a red arrow to the label.
+    estimate as a green circle and a red arrow to the label. A support that does not show the keypoint stays bare.
 
     Args:
         estimator: with an `FMMPHead`, in eval mode, on the CPU.
@@ -96,7 +103,10 @@ def sampling_figure(estimator, episode: Episode, keypoints: Sequence[int], layer
     query = episode.query_images[0].permute(1, 2, 0).numpy()
     size, labels = query.shape[0], episode.query_points[0].numpy() * query.shape[0]
     for axes, keypoint in zip(grid, keypoints, strict=True):
-        _draw_sampling(axes[0], support, on_support, keypoint, f'support, keypoint {keypoint}')
+        if episode.support_visible[0, 0, keypoint]:
+            _draw_sampling(axes[0], support, on_support, keypoint, f'support, keypoint {keypoint}')
+        else:
+            show_picture(axes[0], support, f'support, keypoint {keypoint}: not visible')
         _draw_sampling(axes[1], query, on_query, keypoint, f'query, keypoint {keypoint}')
         draw_estimate(axes[2], query, prediction.points[0, keypoint].numpy() * size,
                       labels[keypoint] if episode.query_visible[0, keypoint] else None,

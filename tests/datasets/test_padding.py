@@ -107,6 +107,13 @@ def test_mixup_draws_are_of_the_category_and_repeatable():
     torch.testing.assert_close(fixed.links[1:], again.links)
 
 
+def test_draws_of_a_generator_are_those_of_its_device():
+    """A fixed seed gives a number that does not depend on where the links are: 'meta' stands for a GPU."""
+    links = [torch.tensor(TRIANGLE, device='meta')]
+    draws = MixupDraws.draw(links, 200, generator=torch.Generator().manual_seed(0))
+    assert draws.ratios.device.type == draws.links.device.type == 'meta'
+
+
 @pytest.mark.parametrize('kind', ['zero', 'uniform', 'mixup'])
 @pytest.mark.parametrize('variant', ['release', 'paper'])
 def test_without_links(kind, variant):
@@ -137,6 +144,10 @@ def test_links_given_twice():
     visible = padding.pad(torch.rand(1, 2, 2), torch.ones(1, 2, dtype=torch.bool))[1]
     assert padding.edges(visible)[0] == [[0, 1], [1, 0], [0, 2], [2, 1], [1, 3], [3, 0]]
     assert padding.breadth_first(visible[:, None], 5)[0, 0, 0].tolist() == [0, 1, 2, 3, 0]
+    # `paper`: a chain on one of them replaces both.
+    draws = MixupDraws(torch.tensor([[0.5, 0.25, 0, 0]]), torch.tensor([[0, 0, 0, 0]]))
+    padding = _padding('mixup', 2, [[0, 1], [1, 0]], 4, 'paper', draws)
+    assert padding.edges(visible)[0] == [[0, 2], [2, 3], [3, 1]]
 
 
 def test_as_many_keypoints_as_slots_and_more():

@@ -8,13 +8,23 @@ import torch
 
 from capekit.apis import init_estimator
 from capekit.errors import CapekitError
-from capekit.interop import convert
+from capekit.interop import CONVERTERS, convert
+
+CONFIGS = dict(capeformer='capeformer/capeformer_r50_mp100-split1_1shot.py',
+               fmmp='fmmp/fmmp-release_r50_mp100-split1_1shot.py', pomnet='pomnet/pomnet_r50_mp100-split1_1shot.py')
 
 
-def test_every_name_of_a_released_file_has_a_place(shared, repo):
-    keys = json.loads(str(np.load(shared / 'reference/parity/capeformer_1shot.npz')['keys']))
-    state = convert('capeformer', {name: torch.zeros(shape) for name, shape in keys})
-    own = init_estimator(repo / 'configs/capeformer/capeformer_r50_mp100-split1_1shot.py').state_dict()
+@pytest.fixture(params=sorted(CONVERTERS))
+def released(request, shared):
+    """A method and a state dict with its published names; views of one zero, so that a file of it is small."""
+    keys = json.loads(str(np.load(shared / f'reference/parity/{request.param}_1shot.npz')['keys']))
+    return request.param, {name: torch.zeros(()).expand(shape) for name, shape in keys}
+
+
+def test_every_name_of_a_released_file_has_a_place(released, repo):
+    method, state = released
+    state = convert(method, state)
+    own = init_estimator(repo / 'configs' / CONFIGS[method]).state_dict()
     assert {name: value.shape for name, value in state.items()} == {name: value.shape for name, value in own.items()}
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from capekit.apis import init_estimator
+
 
 @pytest.fixture(scope='module')
 def checkpoint(trained):
@@ -115,3 +117,17 @@ def test_convert_checkpoint(tmp_path, tool):
     status, _, err = tool('convert_checkpoint', 'capeformer', tmp_path / 'foreign.pth', tmp_path / 'out.pth')
     assert status == 2 and "'fc.weight' is not one of the released model" in err
     assert os.listdir(tmp_path) == ['foreign.pth']
+
+
+@pytest.mark.parametrize('method', ['capeformer', 'fmmp', 'pomnet'])
+def test_a_published_file_becomes_ours(method, shared, repo, tmp_path, tool):
+    """As authors publish it: a state dict beside what training left."""
+    keys = json.loads(str(np.load(shared / f'reference/parity/{method}_1shot.npz')['keys']))
+    state = {name: torch.full((), 0.25).expand(shape) for name, shape in keys}
+    torch.save(dict(state_dict=state, meta=dict(epoch=200), optimizer=dict(state={})), tmp_path / 'published.pth')
+    status, out, err = tool('convert_checkpoint', method, tmp_path / 'published.pth', tmp_path / 'ours.pth')
+    assert status == 0 and 'ours.pth: ' in out, err
+    name = f'{method}-release' if method == 'fmmp' else method
+    config = repo / f'configs/{method}/{name}_r50_mp100-split1_1shot.py'
+    estimator = init_estimator(config, tmp_path / 'ours.pth')
+    assert all((parameter == 0.25).all() for parameter in estimator.parameters())

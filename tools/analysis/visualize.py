@@ -1,9 +1,9 @@
 """Draw what a method does inside, one picture a category.
 
     python tools/analysis/visualize.py CONFIG --what padding [--padding mixup] [--slots 35 70]
-    python tools/analysis/visualize.py CONFIG CHECKPOINT --what sampling [--keypoints 0 4 9] [--layer -1]
+    python tools/analysis/visualize.py CONFIG CHECKPOINT --what sampling [--keypoints 0 4 7] [--layer -1]
     python tools/analysis/visualize.py CONFIG CHECKPOINT --what structure [--shots 3]
-    python tools/analysis/visualize.py CONFIG CHECKPOINT --what attention [--shots 3] [--keypoints 0 4 9]
+    python tools/analysis/visualize.py CONFIG CHECKPOINT --what attention [--shots 3] [--keypoints 0 4 7]
     python tools/analysis/visualize.py CONFIG CHECKPOINT --what stages
 
 padding: FMMP's padded keypoints and their links on a support and on the query (the paper's figure 3).
@@ -37,7 +37,7 @@ from capekit.visualization.refinement import attention_figure, stages_figure, st
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='such as configs/fmmp/fmmp_r50_mp100-split1_1shot.py')
-    parser.add_argument('checkpoint', nargs='?', help='a checkpoint of ours; padding needs none')
+    parser.add_argument('checkpoint', nargs='?', help='a checkpoint of ours, for all but padding')
     parser.add_argument('--what', choices=FIGURES, required=True)
     parser.add_argument('--out', default='work_dirs/pictures', metavar='DIR', help='default: %(default)s')
     parser.add_argument('--categories', type=int, nargs='+', help='category ids; default: all of the test data')
@@ -62,8 +62,10 @@ def main() -> None:
     unknown = set(args.categories or ()) - set(dataset.categories)
     if unknown:
         raise CapekitError(f'--categories {min(unknown)}: not in the test data; it has {sorted(dataset.categories)}')
-    estimator = init_estimator(config, args.checkpoint)
     draw, head, method = FIGURES[args.what]
+    if args.checkpoint is None and draw is not padding:
+        raise CapekitError(f'--what {args.what} draws a trained network: name a checkpoint after {args.config}')
+    estimator = init_estimator(config, args.checkpoint)
     if not isinstance(estimator.head, head):
         raise CapekitError(f'--what {args.what} is of {method}; {args.config} has a {type(estimator.head).__name__}')
     out = Path(args.out)

@@ -17,7 +17,7 @@ How to add a method: write one file here with an `nn.Module` that has the four p
 
 `tests/models/test_sweep.py` holds every registered head to: finite answers, a gradient on every
 parameter, batch = one by one, padding and shot order change nothing (the last, for a head that numbers
-its shots, with `shot_order` off).
+its shots, with `shot_order` off; the released FMMP, to which the last shot matters, is excepted by name).
 """
 
 from .capeformer import CapeFormerHead

@@ -1,8 +1,8 @@
 """FMMP: fine-grained, structure-aware features mined again and again, and padded keypoints (Chen et al., CVPR 2025).
 
-Equation, figure and table numbers are the paper's. Two variants, see `FMMPHead`: 'paper' is the text, 'release' what
-the published code computes and its checkpoints were trained with; `tools/convert_checkpoint.py` renames the latter's
-parameters.
+Equation, figure and table numbers are the paper's. Two variants, see `FMMPHead`: 'paper' is the text where it speaks,
+elsewhere the published code (`configs/fmmp/README.md` lists where); 'release' is what the published code computes and
+its checkpoints were trained with. `tools/convert_checkpoint.py` renames the latter's parameters.
 """
 
 from collections.abc import Sequence
@@ -104,6 +104,8 @@ class FMMPHead(nn.Module):
     """Recurrent mining on maps of several strides, of keypoints padded to `num_slots`.
 
     It pads by itself, on the device, in training with draws that the query shares; an `Episode` holds raw keypoints.
+    Slots that a support does not see are masked in its mining; query mining masks nothing, as released, so there slots
+    that nothing supervises (zero padding, unseen keypoints) are attended to as well.
     No confidence is predicted: a keypoint's score is 1 where some support shows it, else 0.
 
     Args:
@@ -117,8 +119,8 @@ class FMMPHead(nn.Module):
         variant: 'paper', equation 7 with as many heads as references; 'release', an attention of `num_heads` heads for
             each. They also pad differently, see `datasets/padding.py`, and where several supports see different
             keypoints, the query's breadth-first order is that of what any support sees in 'paper', of what the last
-            one sees in 'release'. Coordinates of invisible support keypoints are not read in 'paper'; 'release' reads
-            around them wherever they are.
+            one sees in 'release', whose answer thus depends on the order of the supports. Coordinates of invisible
+            support keypoints are not read in 'paper'; 'release' reads around them wherever they are.
         pooling: support features that mining starts from: 'heatmap', pooled under a Gaussian (section 3.2), or 'point',
             the bilinear value at the keypoint (the released code).
         mining: 'recurrent'; 'support_first', all support layers before all query layers (table 4, S3Q3);
@@ -202,11 +204,12 @@ class FMMPHead(nn.Module):
         points = (points.nan_to_num() if self.variant == 'release'
                   else points.masked_fill(~visible[..., None], 0))
         slots = points.shape[2]
+        # Several supports may see different keypoints; the query has one order. In 'paper' a link counts whose ends
+        # are seen by any supports, not necessarily by the same one: so first what any sees, then padding.
+        _, any_visible = padding.pad(points[:, :1], visible.any(1, keepdim=True))
         points, visible = padding.pad(points, visible)
         orders = self._orders(padding, visible)
-        # Several supports may see different keypoints; the query has one order.
-        query_order = (orders[:, -1] if self.variant == 'release'
-                       else self._orders(padding, visible.any(1, keepdim=True))[:, 0])
+        query_order = orders[:, -1] if self.variant == 'release' else self._orders(padding, any_visible)[:, 0]
 
         levels = [query[f'level{number}'] for number in range(len(self.pyramid.projections))]
         support_levels = [support[f'level{number}'].flatten(0, 1) for number in range(len(levels))]
@@ -234,7 +237,7 @@ class FMMPHead(nn.Module):
     def _padding(self, num_keypoints: Tensor, links: list) -> Padding:
         kind, draws = self.train_padding if self.training else self.test_padding, None
         if kind == 'mixup':
-            generator = None if self.training else torch.Generator(links[0].device).manual_seed(0)
+            generator = None if self.training else torch.Generator().manual_seed(0)  # the CPU's, for all devices
             draws = MixupDraws.draw(links, self.num_slots, self.alpha, generator)
         return Padding(kind, num_keypoints, links, self.num_slots, self.variant, draws)
 

@@ -102,6 +102,39 @@ def test_the_query_has_one_order():
         assert torch.equal(extras['query_order'], whole) is (variant == 'paper')
 
 
+def test_a_link_may_be_seen_by_two_supports_together():
+    """`paper`, uniform padding: 0-1 is seen whole by no support, by both together it is, with its chain 3, 4, 5."""
+    head = _head(num_slots=9, num_references=8)
+    support, query, counts, links = _inputs(head, batch=1, shots=2, slots=3, links=torch.tensor([[0, 1], [1, 2]]))
+    support['visible'][0] = torch.tensor([[True, False, True], [False, True, True]])
+    order = head(support, query, counts, links).extras['query_order']
+    assert order[0, 0].tolist() == [0, 3, 4, 5, 1, 6, 7, 8]
+
+
+def test_a_keypoint_unseen_by_one_support():
+    """`paper`: where that support has it does not matter, and the other support's is what counts."""
+    head = _head()
+    support, query, counts, links = _inputs(head, shots=2)
+    support['visible'][:, 1, 2] = False
+    answer = head(support, query, counts, links).points
+    moved = dict(support, points=support['points'].clone())
+    moved['points'][:, 1, 2] = 0.9
+    torch.testing.assert_close(head(moved, query, counts, links).points, answer)
+    moved['points'][:, 0, 2] = 0.9
+    assert not torch.allclose(head(moved, query, counts, links).points, answer, atol=1e-4)
+
+
+def test_query_mining_masks_nothing():
+    """As released: slots that no support sees are attended to on the query, on the supports they are not."""
+    head = _head(test_padding='zero')
+    inputs, masked = _inputs(head), []
+    for layer in (*head.support_layers, *head.query_layers):
+        layer.register_forward_hook(lambda _, given, __: masked.append(given[4] if len(given) > 4 else None))
+    head(*inputs)
+    on_support, on_query = masked[::2], masked[1::2]
+    assert all(mask[:, 5:].all() and not mask[:, :5].any() for mask in on_support) and on_query == [None, None]
+
+
 def test_training_draws_once_for_supports_and_query():
     head = _head().train()
     support, query, counts, links = _inputs(head, shots=2)
@@ -128,8 +161,10 @@ def test_losses():
     errors = (answer.layers - points).abs().sum(-1) * visible
     losses = head.loss(answer, points, visible)
     torch.testing.assert_close(losses['l1_loss_real'], errors.sum(-1).mean())
-    more = _head(mix_weight=0.5).loss(answer, points, visible)
-    torch.testing.assert_close(more['l1_loss_mix'], 2 * losses['l1_loss_mix'])
+    padded, shown = answer.extras['padding'].pad(points, visible)
+    mixed = ((answer.extras['padded_layers'] - padded).abs().sum(-1) * shown)[..., 5:]
+    assert shown[:, 5:].sum(1).tolist() == [3 * 2, 3 * 4]  # 15 // 4 on each link whose ends are visible
+    torch.testing.assert_close(losses['l1_loss_mix'], 0.25 * mixed.sum(-1).mean())
     assert set(_head(mix_weight=0).loss(answer, points, visible)) == {'l1_loss_real'}
     head.reduction = 'release'
     expected = (errors.sum(-1) / torch.tensor([4, 5])).mean(1).sum()
