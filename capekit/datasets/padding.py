@@ -1,8 +1,8 @@
 """Keypoint padding: categories of 8 to 68 keypoints brought to one number of slots (FMMP section 3.4), and the graph.
 
 A keypoint is added on a link at lambda * start + (1 - lambda) * end (equation 8); supports and query share lambda, so
-an added keypoint means the same place of the object in every picture. Everything is batched and runs on the device the
-links are on.
+an added keypoint means the same place of the object in every picture. Everything is batched and runs on the device of
+the keypoint counts.
 
 Two variants. 'paper': the points of a link are chained in geometric order and the chain replaces the link. 'release',
 what the published checkpoints were trained with: lambda rises from slot to slot, so the first point is the one nearest
@@ -93,7 +93,7 @@ class Padding:
         links: B tensors (E, 2) int64.
         slots: T.
         variant: 'release' or 'paper', see the module.
-        draws: for mixup.
+        draws: for mixup, which needs them.
 
     Attributes:
         counts: (B,) int64 K, after the variant's rule.
@@ -101,7 +101,7 @@ class Padding:
         ratio: (B, T) float32 lambda of the added points, else 0.
 
     Raises:
-        CapekitError: unknown kind or variant, too many slots.
+        CapekitError: unknown kind or variant, too many slots, mixup without draws.
     """
 
     def __init__(self, kind: str, num_keypoints: Tensor, links: list, slots: int, variant: str = 'release',
@@ -111,6 +111,8 @@ class Padding:
                 raise CapekitError(f'keypoint padding: {name}={value!r} is not one of {", ".join(valid)}')
         if slots > MAX_SLOTS:
             raise CapekitError(f'num_slots={slots}: at most {MAX_SLOTS}')
+        if kind == 'mixup' and draws is None:
+            raise CapekitError("keypoint padding: 'mixup' needs draws, see MixupDraws.draw")
         self.slots, self.variant = slots, variant
         device = num_keypoints.device
         self.links = torch.nn.utils.rnn.pad_sequence([pairs.to(device) for pairs in links], batch_first=True)

@@ -107,6 +107,17 @@ def test_mixup_draws_are_of_the_category_and_repeatable():
     torch.testing.assert_close(fixed.links[1:], again.links)
 
 
+def test_mixup_draws_follow_their_distributions():
+    """Links uniform; lambda ~ Beta(alpha, alpha), whose mean is 1/2 and whose variance 1 / (4 (2 alpha + 1))."""
+    torch.manual_seed(0)
+    for alpha in (0.3, 1.0, 4.0):
+        draws = MixupDraws.draw([torch.tensor(TRIANGLE)] * 400, 100, alpha)
+        assert float(draws.ratios.mean()) == pytest.approx(0.5, abs=0.01)
+        assert float(draws.ratios.var()) == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.05)
+        share = draws.links.flatten().bincount() / draws.links.numel()
+        torch.testing.assert_close(share, torch.full((3,), 1 / 3), atol=0.02, rtol=0)
+
+
 def test_draws_of_a_generator_are_those_of_its_device():
     """A fixed seed gives a number that does not depend on where the links are: 'meta' stands for a GPU."""
     links = [torch.tensor(TRIANGLE, device='meta')]
@@ -171,5 +182,7 @@ def test_the_release_counts_linked_keypoints():
 def test_unknown_choices_name_the_valid_ones():
     with pytest.raises(CapekitError, match="padding='mixdown' is not one of zero, uniform, mixup"):
         _padding('mixdown', 3, TRIANGLE)
+    with pytest.raises(CapekitError, match="'mixup' needs draws"):
+        _padding('mixup', 3, TRIANGLE)
     with pytest.raises(CapekitError, match='num_slots=300: at most 254'):
         _padding('uniform', 3, TRIANGLE, 300)

@@ -78,15 +78,20 @@ METHODS = {
 
 
 @pytest.fixture(params=METHODS)
-def estimator(request, repo):
-    """A small version of each method, its zero-initialised layers moved, in eval mode."""
+def fresh(request, repo):
+    """A small version of each method as training finds it, in eval mode."""
     config, options = METHODS[request.param]
     torch.manual_seed(0)
-    model = init_estimator(repo / config, cfg_options=options)
+    return init_estimator(repo / config, cfg_options=options)
+
+
+@pytest.fixture
+def estimator(fresh):
+    """The same, its zero-initialised layers moved."""
     with torch.no_grad():
-        for parameter in model.parameters():
+        for parameter in fresh.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-    return model
+    return fresh
 
 
 def _take(episode: Episode, index) -> Episode:
@@ -109,6 +114,20 @@ def test_answers_are_finite_and_in_shape(estimator, make_episode):
     assert ((prediction.scores >= 0) & (prediction.scores <= 1 + 1e-6)).all()
     if prediction.layers is not None:
         torch.testing.assert_close(prediction.layers[-1], prediction.points)
+
+
+def test_every_parameter_is_reached_from_its_start(fresh, make_episode):
+    """What starts at zero keeps gradients from what stands before it, for a step or two and not for ever."""
+    optimizer = torch.optim.SGD(fresh.train().parameters(), 0.1)
+    unreached = dict(fresh.named_parameters())
+    for _ in range(4):
+        optimizer.zero_grad()
+        losses = fresh(make_episode(shots=2), mode='loss')
+        sum(value for name, value in losses.items() if 'loss' in name).backward()
+        torch.nn.utils.clip_grad_norm_(fresh.parameters(), 1.0)
+        optimizer.step()
+        unreached = {name: p for name, p in unreached.items() if p.grad is None or not p.grad.any()}
+    assert not list(unreached)
 
 
 def test_every_parameter_has_a_gradient(estimator, make_episode):

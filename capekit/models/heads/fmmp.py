@@ -38,8 +38,9 @@ REDUCTIONS = ('release', 'paper')
 class SideAttentions(nn.Module):
     """The released stand-in for equation 7: one whole deformable attention a reference.
 
-    The first, around the keypoint itself, gives the result; the others are concatenated, reduced and added, from a
-    zero-initialised layer, so that structure starts by changing nothing.
+    The first, around the keypoint itself, gives the result; the others are concatenated, reduced and added. The
+    reduction's weights start at zero, as released. Its bias starts a little above: from zero, the ReLU would pass no
+    gradient to either, ever, and what neighbours say would never be learned.
     """
 
     def __init__(self, channels: int, references: int, heads: int, levels: int, points: int):
@@ -49,11 +50,11 @@ class SideAttentions(nn.Module):
         self.reduce = nn.Linear((references - 1) * channels, channels)
 
     def init_weights(self) -> None:
-        """What starts at zero, after a general initialisation."""
+        """What starts at a value of its own, after a general initialisation."""
         for attention in self.attentions:
             attention.init_weights()
         nn.init.zeros_(self.reduce.weight)
-        nn.init.zeros_(self.reduce.bias)
+        nn.init.constant_(self.reduce.bias, 0.01)
 
     def forward(self, queries: Tensor, references: Tensor, maps: list) -> Tensor:
         """queries (N, K, C), references (N, K, M, 2) -> (N, K, C)."""
@@ -70,7 +71,7 @@ class StructureAttention(nn.Module):
         self.attention = DeformableAttention(channels, references, levels, points)
 
     def init_weights(self) -> None:
-        """What starts at zero, after a general initialisation."""
+        """What starts at a value of its own, after a general initialisation."""
         self.attention.init_weights()
 
     def forward(self, queries: Tensor, references: Tensor, maps: list) -> Tensor:
@@ -106,11 +107,13 @@ class FMMPHead(nn.Module):
     It pads by itself, on the device, in training with draws that the query shares; an `Episode` holds raw keypoints.
     Slots that a support does not see are masked in its mining; query mining masks nothing, as released, so there slots
     that nothing supervises (zero padding, unseen keypoints) are attended to as well.
+    A support without any visible keypoint counts for nothing: its mining attends to the first slot, so that the softmax
+    stays finite, and no mean includes it. Where no support shows anything, mining starts from zeros.
     No confidence is predicted: a keypoint's score is 1 where some support shows it, else 0.
 
     Args:
         in_channels: of the backbone's maps, fine to coarse.
-        channels: C of every token and pyramid level.
+        channels: C of every token and pyramid level, a multiple of 4 (sine and cosine of x and y).
         num_heads, hidden_channels, dropout: of attention and feed-forward.
         num_points: points that a head reads of every level.
         num_slots: K of the paper, keypoints after padding; identifiers depend on it.
@@ -152,6 +155,9 @@ class FMMPHead(nn.Module):
         if num_references < 2 or variant == 'paper' and channels % num_references:
             raise CapekitError(f'FMMPHead: num_references={num_references} must be at least 2 and, in the paper '
                                f'variant, divide channels={channels}')
+        if channels % 4 or num_slots < num_references:
+            raise CapekitError(f'FMMPHead: channels={channels} must be a multiple of 4 and num_slots={num_slots} at '
+                               f'least num_references={num_references}')
         if num_layers < 1 or alpha <= 0:
             raise CapekitError(f'FMMPHead: num_layers={num_layers} must be at least 1 and alpha={alpha} above 0')
         self.channels, self.num_slots, self.num_references, self.variant = channels, num_slots, num_references, variant
@@ -276,7 +282,10 @@ class FMMPHead(nn.Module):
 
     def _mine_support(self, layer: Miner, tokens: Tensor, levels: list, points: Tensor, visible: Tensor,
                       orders: Tensor) -> Tensor:
-        """Equation 3 on every support, mean over the shots that see a keypoint (section 3.5): (B, T, C)."""
+        """Equation 3 on every support, then the mean over those that see a keypoint: (B, T, C).
+
+        Section 3.5 divides by N; one that does not see the keypoint has mined nothing, and is left out, as released.
+        """
         tokens = tokens[:, None].expand(-1, visible.shape[1], -1, -1).flatten(0, 1)
         points = points.flatten(0, 1)
         mined = layer(tokens, self._position(points), _gather(points, orders.flatten(0, 1)), levels,

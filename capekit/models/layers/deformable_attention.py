@@ -48,8 +48,8 @@ def _sample_by_grid(values: list, locations: Tensor, weights: Tensor) -> Tensor:
         grid = (2 * locations[:, :, :, level] - 1).transpose(1, 2).flatten(0, 1)  # (N * M, Q, P, 2)
         read = F.grid_sample(value.flatten(0, 1), grid, mode='bilinear', padding_mode='zeros', align_corners=False)
         weight = weights[:, :, :, level].transpose(1, 2).flatten(0, 1)
-        total = total + torch.einsum('ncqp,nqp->nqc', read, weight)
-    return total.unflatten(0, (-1, heads)).transpose(1, 2)
+        total = total + (read * weight[:, None]).sum(-1)  # (N * M, C, Q); no matrix product, which autocast would round
+    return total.unflatten(0, (-1, heads)).permute(0, 3, 1, 2)
 
 
 def _sample_compiled(function, values: list, locations: Tensor, weights: Tensor) -> Tensor:

@@ -1,10 +1,14 @@
 """Deformable attention against its definition; the compiled operator against ours where there is one."""
 
+import importlib.util
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from capekit.models.layers import DeformableAttention, sample_levels
-from capekit.models.layers.deformable_attention import _sample_by_grid, compiled_sampling
+from capekit.models.layers.deformable_attention import _sample_by_grid, _sample_compiled, compiled_sampling
 
 
 def _inputs(device='cpu'):
@@ -48,6 +52,38 @@ def test_compiled_operator_answers_alike():
         answers.append([result, *torch.autograd.grad(result.square().sum(), leaves)])
     for ours, theirs in zip(*answers, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+@pytest.fixture
+def mmcv_definition(monkeypatch):
+    """The operator as mmcv defines it in PyTorch. Without compiled operators its file is read past its package."""
+    name = 'mmcv.ops.multi_scale_deform_attn'
+    try:
+        module = importlib.import_module(name)
+    except ImportError:
+        monkeypatch.setitem(sys.modules, 'mmcv._ext', SimpleNamespace(
+            ms_deform_attn_forward=None, ms_deform_attn_backward=None))
+        folder = importlib.util.find_spec('mmcv').submodule_search_locations[0]
+        spec = importlib.util.spec_from_file_location(name, f'{folder}/ops/multi_scale_deform_attn.py')
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return module.multi_scale_deformable_attn_pytorch
+
+
+def test_the_compiled_operator_is_given_its_layout(mmcv_definition):
+    """It runs on CUDA only; everywhere, what it would be given goes to its definition."""
+    class Compiled:
+        @staticmethod
+        def apply(value, shapes, starts, locations, weights, step):
+            ends = [*starts[1:].tolist(), value.shape[1]]
+            assert starts[0] == 0 and [int(h * w) for h, w in shapes] == [
+                end - start for start, end in zip(starts.tolist(), ends, strict=True)]
+            assert len(value) % step == 0 and all(t.is_contiguous() for t in (value, locations, weights))
+            return mmcv_definition(value, shapes, locations, weights)
+
+    values, locations, weights = _inputs()
+    torch.testing.assert_close(_sample_compiled(Compiled, values, locations, weights),
+                               _sample_by_grid(values, locations, weights), atol=1e-5, rtol=1e-5)
 
 
 def test_a_head_reads_around_its_own_reference():
