@@ -98,7 +98,8 @@ def find_config(method: str) -> Path:
 def train(method: str, config: Config, options: dict, args: argparse.Namespace) -> dict:
     """Train a method within the budget, unless that was done; what it took."""
     work_dir = args.work_dir / method
-    settings = dict(epochs=args.epochs, minutes=args.minutes, seed=args.seed, config=config.pretty_text)
+    training_config = Config({key: value for key, value in config.items() if not key.startswith(('val_', 'test_'))})
+    settings = dict(epochs=args.epochs, minutes=args.minutes, seed=args.seed, config=training_config.pretty_text)
     done = work_dir / 'training.json'
     if done.is_file() and (record := json.loads(done.read_text()))['settings'] == settings:
         return record['training']
