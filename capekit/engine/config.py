@@ -22,6 +22,10 @@ _REGISTRIES = dict(
     visualizer=registry.VISUALIZERS, vis_backends=registry.VISBACKENDS, log_processor=registry.LOG_PROCESSORS)
 # Read by mmengine before the class is called.
 _RESERVED = {'type', '_scope_', 'convert_to_iter_based'}
+_OPTIM_WRAPPER = ('constructor', 'paramwise_cfg')
+# What mmengine's default constructor reads of `paramwise_cfg`; it passes over anything else in silence.
+_PARAMWISE = ('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'flat_decay_mult',
+              'bypass_duplicate', 'dwconv_decay_mult', 'dcn_offset_lr_mult')
 
 
 def load_config(config: str | Path | Config, cfg_options: dict | None = None) -> Config:
@@ -73,10 +77,15 @@ def check_config(config: Any, where: str = '', parent: Registry | None = None) -
     elif where.endswith('_dataloader'):
         from torch.utils.data import DataLoader
         _refuse_unknown(config, _parameters(DataLoader), where, 'a data loader')
+    elif where == 'optim_wrapper.paramwise_cfg':
+        _refuse_unknown(config, _PARAMWISE, where, "mmengine's constructor")
     elif 'type' in config and parent is not None:
         target = _resolve(config['type'], parent, where)
         if target is not None:
-            _refuse_unknown(config, _parameters(target), where, target.__name__)
+            valid = _parameters(target)
+            if where == 'optim_wrapper' and valid is not None:
+                valid = [*valid, *_OPTIM_WRAPPER]
+            _refuse_unknown(config, valid, where, target.__name__)
     for key, value in config.items():
         child = f'{where}.{key}' if where else key
         # A dict inside a typed one that names no type of its own is that type's business.

@@ -1,7 +1,8 @@
-"""Hooks of mmengine's runner: random numbers by epoch, checkpoints of plain types, a progress bar."""
+"""Hooks of mmengine's runner: random numbers by epoch, rates of parts, plain checkpoints, a bar."""
 
 import logging
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 
+from capekit.errors import CapekitError
 from capekit.registry import HOOKS
 
 _PLAIN = (type(None), bool, int, float, str, bytes, torch.Tensor)
@@ -27,6 +29,52 @@ class EpochSeedHook(Hook):
     def before_train_epoch(self, runner) -> None:
         seed = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()]).generate_state(1, np.uint64)[0]
         torch.manual_seed(int(seed >> np.uint64(1)))
+
+
+@HOOKS.register_module()
+class PartRateHook(Hook):
+    """In some epochs parts of a model learn at a fraction of their rate: to wait for what they read, or to hold still.
+
+    mmengine's `lr_mult` is for a whole run; this comes on top of it and of the schedules.
+
+    Args:
+        parts: beginnings of parameter names, such as 'backbone' or 'head.query_layers'. The optimiser needs groups of
+            their own for them, which any `optim_wrapper.paramwise_cfg` makes.
+        factor: of the learning rate, above 0.
+        begin, end: the epochs begin <= epoch < end, counted from 0; an end of None is that of the run.
+
+    Raises:
+        CapekitError: a factor of 0 or less; when training starts, no such part, or one that shares its groups.
+    """
+
+    def __init__(self, parts: Sequence[str], factor: float, begin: int = 0, end: int | None = None):
+        if factor <= 0:
+            raise CapekitError(f'PartRateHook: factor={factor} must be above 0')
+        self.parts, self.factor, self.begin, self.end = tuple(parts), factor, begin, end
+
+    def before_train(self, runner) -> None:
+        self._groups(runner)
+
+    def before_train_epoch(self, runner) -> None:
+        # At the two ends only: between them a checkpoint has the changed rate in it.
+        for epoch, factor in ((self.begin, self.factor), (self.end, 1 / self.factor)):
+            if runner.epoch == epoch:
+                for group in self._groups(runner):
+                    group['lr'] *= factor
+
+    def _groups(self, runner) -> list:
+        groups = runner.optim_wrapper.param_groups
+        chosen = {}
+        for part in self.parts:
+            chosen.update({id(parameter): part for name, parameter in runner.model.named_parameters()
+                           if f'{name.removeprefix("module.")}.'.startswith(f'{part}.')})
+            if part not in chosen.values():
+                raise CapekitError(f'PartRateHook: the model has no part {part!r}')
+        inside = [[id(parameter) in chosen for parameter in group['params']] for group in groups]
+        if any(any(of_group) and not all(of_group) for of_group in inside):
+            raise CapekitError(f'PartRateHook: {self.parts[0]!r} shares its learning rate with other parts; write '
+                               f"optim_wrapper.paramwise_cfg=dict(custom_keys={{'{self.parts[0]}': dict(lr_mult=1)}})")
+        return [group for group, of_group in zip(groups, inside, strict=True) if any(of_group)]
 
 
 @HOOKS.register_module()

@@ -45,6 +45,8 @@ def test_split_and_shots_are_those_of_the_name(split, shots):
     ('train_dataloader.sampler.shot', 2, "did you mean 'shots'"),
     ('train_dataloader.dataset.ann', 'x', "did you mean 'ann_file'"),
     ('optim_wrapper.optimizer.learning_rate', 1, "unknown option 'learning_rate' for Adam"),
+    ('optim_wrapper.paramwise', {}, "did you mean 'paramwise_cfg'"),
+    ('optim_wrapper.paramwise_cfg', dict(custom_key=dict(backbone=dict(lr_mult=0.1))), "did you mean 'custom_keys'"),
     ('param_scheduler.1.milestone', [1], "did you mean 'milestones'"),
     ('train_cfg.max_epoch', 1, "did you mean 'max_epochs'"),
     ('test_evaluator.threshold', [1], "did you mean 'thresholds'"),
@@ -55,6 +57,10 @@ def test_a_typo_is_named(key, value, message):
     with pytest.raises(CapekitError) as error:
         load_config(CAPEFORMER, {key: value})
     assert message in str(error.value) and '\n' not in str(error.value)
+
+
+def test_rates_of_parts_of_a_model_may_differ():
+    load_config(CAPEFORMER, {'optim_wrapper.paramwise_cfg': dict(custom_keys=dict(backbone=dict(lr_mult=0.1)))})
 
 
 def test_missing_and_broken_files(tmp_path):

@@ -54,6 +54,25 @@ def test_killed_and_resumed_ends_in_the_same_weights(trained, config, repo, tmp_
     assert _same_training(tmp_path / 'epoch_3.pth', trained / 'epoch_3.pth')
 
 
+def test_rates_of_parts_survive_a_resume(config, tmp_path, tool):
+    """Whether a run stops before, or after, the epoch in which the rate changes."""
+    changed = tmp_path / 'config.py'
+    changed.write_text(f"""
+_base_ = {str(config)!r}
+custom_hooks = [*_base_.custom_hooks, dict(type='PartRateHook', parts=['backbone'], factor=0.1, begin=1)]
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1))))
+""")
+    options = ['--deterministic', '--no-validate']
+    assert tool('train', changed, '--work-dir', tmp_path / 'whole', *options)[0] == 0
+    rates = [group['lr'] for group in read_checkpoint(tmp_path / 'whole/epoch_3.pth')['optimizer']['param_groups']]
+    assert min(rates) < 0.2 * max(rates)
+    for epoch in (1, 2):
+        status, _, err = tool('train', changed, '--work-dir', tmp_path / f'from{epoch}', *options, '--resume',
+                              tmp_path / f'whole/epoch_{epoch}.pth')
+        assert status == 0, err
+        assert _same_training(tmp_path / f'from{epoch}/epoch_3.pth', tmp_path / 'whole/epoch_3.pth')
+
+
 def test_two_workers_train_as_none(trained, config, tmp_path, tool):
     status, _, err = tool('train', config, '--work-dir', tmp_path, '--deterministic', '--cfg-options',
                           'train_dataloader.num_workers=2', 'train_cfg.max_epochs=1')
