@@ -41,6 +41,7 @@ METHODS = {
     'fmmp-support_first': (FMMP_CONFIG, {**FMMP, 'model.head.mining': 'support_first'}),
     'fmmp-all_links': (FMMP_CONFIG, {**FMMP, 'model.head.structure': 'all'}),
     'fmmp-no_links': (FMMP_CONFIG, {**FMMP, 'model.head.structure': 'none'}),
+    'fmmp-matching': (FMMP_CONFIG, {**FMMP, 'model.head.matching_weight': 1.0}),
     'fmmp-mixup_test': (FMMP_CONFIG, {**FMMP, 'model.head.test_padding': 'mixup'}),
     'fmmp-zero_padding': (FMMP_CONFIG, {**FMMP, 'model.head.train_padding': 'zero', 'model.head.test_padding': 'zero',
                                         'model.head.mix_weight': 0}),

@@ -48,6 +48,18 @@ def test_methods_at_one_budget(small, tool, tmp_path):
     assert (tmp_path / 'protonet/epoch_1.pth').stat().st_mtime_ns == trained
 
 
+def test_schedules_are_stretched_to_the_budget(repo):
+    from capekit.engine.config import load_config
+    benchmark = runpy.run_path(str(repo / 'tools/analysis/benchmark_synthetic.py'))
+    config = load_config(repo / 'configs/synthetic/fmmp_r18_synthetic_1shot.py')
+    epochs, hooks = config.train_cfg.max_epochs, config.custom_hooks[-2:]
+    assert config.param_scheduler[1].end == epochs and 0 < hooks[0].end == hooks[1].begin < epochs
+    half = load_config(config, benchmark['stretched'](config, epochs // 2))
+    assert half.train_cfg.max_epochs == half.param_scheduler[1].end == epochs // 2
+    assert half.param_scheduler[0].end == config.param_scheduler[0].end  # iterations
+    assert half.custom_hooks[-2].end == half.custom_hooks[-1].begin == round(hooks[0].end / 2)
+
+
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['--methods', 'protnet'], 'valid: copy, capeformer'), (['--epochs', 0], 'more than nothing'),
     (['--epochs', 1, '--minutes', 1], 'not allowed with'),

@@ -44,7 +44,7 @@ def main() -> None:
     rows = []
     for variant in VARIANTS:
         for kind in KINDS:
-            times = [_milliseconds(lambda b=batches[number % len(batches)], k=kind, v=variant: pad(b, k, v, args))
+            times = [_milliseconds(pad, batches[number % len(batches)], kind, variant, args)
                      for number in range(WARM_UP + args.rounds)][WARM_UP:]
             rows.append((f'{kind} padding and orders, {variant}', min(times), float(np.median(times))))
     if args.images:
@@ -81,9 +81,9 @@ def _batch(dataset: MP100Dataset, keys: list) -> Episode:
     return Episode.collate(episodes)
 
 
-def _milliseconds(function) -> float:
+def _milliseconds(function, *arguments) -> float:
     start = time.process_time()
-    function()
+    function(*arguments)
     return 1000 * (time.process_time() - start)
 
 

@@ -107,13 +107,21 @@ def train(method: str, config: Config, options: dict, args: argparse.Namespace) 
     epochs = args.epochs or config.train_cfg.max_epochs
     if args.minutes:
         epochs = max(1, int(60 * args.minutes / seconds_per_epoch(method, config, options, args)))
-    stop = {'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': epochs}
-    stop.update({f'param_scheduler.{number}.end': epochs
-                 for number, scheduler in enumerate(config.param_scheduler) if scheduler.get('by_epoch', True)})
-    seconds = run_train(f'training {method}, {epochs} epochs', method, work_dir, {**options, **stop}, args)
+    seconds = run_train(f'training {method}, {epochs} epochs', method, work_dir,
+                        {**options, **stretched(config, epochs)}, args)
     training = dict(epochs=epochs, minutes=seconds / 60, parameters=parameters)
     write_json(done, dict(settings=settings, training=training))
     return training
+
+
+def stretched(config: Config, epochs: int) -> dict:
+    """Options that fit a config's schedules, and its hooks' epochs in proportion, to a number of epochs."""
+    options = {'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': epochs}
+    options.update({f'param_scheduler.{number}.end': epochs
+                    for number, scheduler in enumerate(config.param_scheduler) if scheduler.get('by_epoch', True)})
+    options.update({f'custom_hooks.{number}.{name}': round(hook[name] * epochs / config.train_cfg.max_epochs)
+                    for number, hook in enumerate(config.custom_hooks) for name in ('begin', 'end') if name in hook})
+    return options
 
 
 def run_train(title: str, method: str, work_dir: Path, options: dict, args: argparse.Namespace) -> float:

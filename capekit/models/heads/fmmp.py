@@ -26,6 +26,7 @@ from capekit.models.layers import (
     sine_grid,
     sine_points,
 )
+from capekit.models.losses import keypoint_mean, similarity_cross_entropy
 from capekit.registry import MODELS
 from capekit.structures import Prediction
 
@@ -136,7 +137,10 @@ class FMMPHead(nn.Module):
         mix_weight: beta of equation 9; 0 leaves the loss of padded keypoints out (table 3, row 4).
         reduction: 'paper', distances summed over keypoints and averaged over layers (equations 10, 11); 'release', the
             mean over visible keypoints, summed over layers.
-        heatmap_size, sigma: of the pooling, in cells.
+        matching_weight: of a loss of ours, for training from random weights within minutes; 0 leaves it out. Mining
+            reads at places and never compares, so it learns late that features are to be alike where keypoints are;
+            this says so from the start: cross-entropy of where on each level the first features are found again.
+        heatmap_size, sigma: of the pooling and of that loss, in cells.
     """
 
     def __init__(self, in_channels: Sequence[int] = (512, 1024, 2048), channels: int = 256, num_heads: int = 8,
@@ -144,7 +148,7 @@ class FMMPHead(nn.Module):
                  num_layers: int = 3, num_references: int = 8, variant: str = 'paper', pooling: str = 'heatmap',
                  mining: str = 'recurrent', structure: str = 'links', train_padding: str = 'mixup',
                  test_padding: str = 'uniform', alpha: float = 1.0, mix_weight: float = 0.5, reduction: str = 'paper',
-                 heatmap_size: int = 64, sigma: float = 2.0):
+                 matching_weight: float = 0.0, heatmap_size: int = 64, sigma: float = 2.0):
         super().__init__()
         for name, value, valid in (
                 ('variant', variant, VARIANTS), ('pooling', pooling, POOLINGS), ('mining', mining, MININGS),
@@ -164,7 +168,7 @@ class FMMPHead(nn.Module):
         self.pooling, self.mining, self.structure, self.reduction = pooling, mining, structure, reduction
         self.train_padding, self.test_padding, self.alpha, self.mix_weight = (
             train_padding, test_padding, alpha, mix_weight)
-        self.heatmap_size, self.sigma = heatmap_size, sigma
+        self.matching_weight, self.heatmap_size, self.sigma = matching_weight, heatmap_size, sigma
         levels = len(in_channels)
 
         def miners(count: int) -> nn.ModuleList:
@@ -202,7 +206,8 @@ class FMMPHead(nn.Module):
 
         `extras`: `padding`, the `Padding` of the episodes; of the supports `padded_points` (B, S, T, 2),
         `padded_visible` (B, S, T) and `orders` (B, S, T, M), the slots that each one reads around; `query_order`
-        (B, T, M); `padded_layers` (L, B, T, 2), all slots after each layer, of which `layers` are the first K.
+        (B, T, M); `padded_layers` (L, B, T, 2), all slots after each layer, of which `layers` are the first K; `first`
+        (B, T, C), the features that mining starts from; `levels`, the query's pyramid.
         """
         links = links or [num_keypoints.new_zeros(0, 2)] * len(num_keypoints)
         padding = self._padding(num_keypoints, links)
@@ -219,7 +224,7 @@ class FMMPHead(nn.Module):
 
         levels = [query[f'level{number}'] for number in range(len(self.pyramid.projections))]
         support_levels = [support[f'level{number}'].flatten(0, 1) for number in range(len(levels))]
-        tokens = self._pool(support_levels, points, visible)
+        tokens = first = self._pool(support_levels, points, visible)
         logits = points.new_zeros(*tokens.shape[:2], 2)  # sigma^-1(0.5), section 3.2
         layers = []
         if self.mining == 'support_first':
@@ -238,7 +243,7 @@ class FMMPHead(nn.Module):
         return Prediction(
             points=padded[-1, :, :slots], scores=scores, layers=padded[:, :, :slots],
             extras=dict(padding=padding, padded_points=points, padded_visible=visible, orders=orders,
-                        query_order=query_order, padded_layers=padded))
+                        query_order=query_order, padded_layers=padded, first=first, levels=levels))
 
     def _padding(self, num_keypoints: Tensor, links: list) -> Padding:
         kind, draws = self.train_padding if self.training else self.test_padding, None
@@ -301,7 +306,7 @@ class FMMPHead(nn.Module):
             visible: (B, K) bool. What the query shows is supervised, whether or not a support shows it.
 
         Returns:
-            `l1_loss_real` (equation 10); `l1_loss_mix` (equation 11 times beta) of padded keypoints.
+            `l1_loss_real` (equation 10); `l1_loss_mix` (equation 11 times beta) of padded keypoints; `matching_loss`.
         """
         padding = prediction.extras['padding']
         points, visible = padding.pad(points.masked_fill(~visible[..., None], 0), visible)
@@ -318,7 +323,18 @@ class FMMPHead(nn.Module):
         losses = dict(l1_loss_real=over_keypoints(visible & real))
         if self.mix_weight:
             losses['l1_loss_mix'] = self.mix_weight * over_keypoints(visible & ~real)
+        if self.matching_weight:
+            losses['matching_loss'] = self.matching_weight * self._matching(prediction.extras, points, visible)
         return losses
+
+    def _matching(self, extras: dict, points: Tensor, visible: Tensor) -> Tensor:
+        """Padded points (B, T, 2), visible (B, T) -> scalar: how badly first features find them, mean over levels."""
+        heatmaps, weight = gaussian_heatmaps(points, visible, self.heatmap_size, self.sigma)
+        weight = weight & extras['padded_visible'].any(1)
+        similarities = [torch.einsum('btc,bchw->bthw', extras['first'], level) / self.channels ** 0.5
+                        for level in extras['levels']]
+        return sum(keypoint_mean(similarity_cross_entropy(similarity, heatmaps), weight)
+                   for similarity in similarities) / len(similarities)
 
 
 def _gather(points: Tensor, order: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """FMMP's options: each changes what its name says, and wrong ones are named."""
 
+import math
+
 import pytest
 import torch
 
@@ -225,6 +227,35 @@ def test_losses():
     head.reduction = 'release'
     expected = (errors.sum(-1) / torch.tensor([4, 5])).mean(1).sum()
     torch.testing.assert_close(head.loss(answer, points, visible)['l1_loss_real'], expected)
+
+
+def test_matching_loss():
+    """Least where the first features are found again: on the support itself, at its own keypoints."""
+    head = _head(matching_weight=2.0, test_padding='zero')
+    support, query, counts, links = _inputs(head)
+    support['visible'][:, 0, 3] = False
+    # A level whose pixels are all different; first features are what is pooled from it.
+    codes = 20 * torch.eye(16).view(1, 16, 4, 4)
+    support.update(level0=codes.expand(2, 1, 16, 4, 4), level1=codes.repeat_interleave(2, 2).repeat_interleave(2, 3)
+                   .expand(2, 1, 16, 8, 8))
+    query.update(level0=support['level0'][:, 0], level1=support['level1'][:, 0])
+    support['points'][:] = torch.tensor([[0.1, 0.1], [0.4, 0.6], [0.9, 0.4], [0.5, 0.5], [0.1, 0.9]])
+    answer, visible = head(support, query, counts, links), torch.ones(2, 5, dtype=torch.bool)
+    here = head.loss(answer, support['points'][:, 0], visible)['matching_loss']
+    elsewhere = head.loss(answer, 1 - support['points'][:, 0], visible)['matching_loss']
+    assert 0 < float(here.detach()) < 0.5 * float(elsewhere.detach())
+    # What no support shows, or the query does not, has no part in it.
+    moved = support['points'][:, 0].clone()
+    moved[:, 3] = 0.9
+    torch.testing.assert_close(head.loss(answer, moved, visible)['matching_loss'], here)
+    visible[:, 1], moved[:, 1] = False, 0.9
+    torch.testing.assert_close(head.loss(answer, moved, visible)['matching_loss'],
+                               head.loss(answer, support['points'][:, 0], visible)['matching_loss'])
+    # Nothing to match with: all cells are as likely as any other.
+    query.update({name: torch.zeros_like(query[name]) for name in ('level0', 'level1')})
+    loss = head.loss(head(support, query, counts, links), support['points'][:, 0], visible)['matching_loss']
+    assert float(loss.detach()) == pytest.approx(2 * (math.log(16) + math.log(64)) / 2, rel=1e-4)
+    assert 'matching_loss' not in _head().loss(answer, support['points'][:, 0], visible)
 
 
 def test_support_mining_is_left_out_or_comes_first():
