@@ -9,7 +9,7 @@ from capekit.datasets.padding import Padding
 from capekit.visualization.mining import padding_figure, recorded_sampling, sampling_figure
 
 SIZE = 64
-OPTIONS = {'model.backbone.name': 'resnet10t.c3_in1k', 'model.head.in_channels': [64, 128, 256],
+OPTIONS = {'model.backbone.name': 'resnet10t.c3_in1k', 'model.head.in_channels': [128, 256, 512],
            'model.head.channels': 32, 'model.head.num_slots': 20}
 
 
@@ -22,7 +22,7 @@ def episode(make_episode):
 @pytest.fixture(params=['paper', 'release'])
 def estimator(request, repo):
     torch.manual_seed(0)
-    model = init_estimator(repo / 'configs/synthetic/fmmp_r18_synthetic_1shot.py',
+    model = init_estimator(repo / 'configs/_base_/models/fmmp_r50.py',
                            cfg_options={**OPTIONS, 'model.head.variant': request.param})
     with torch.no_grad():
         for parameter in model.parameters():
