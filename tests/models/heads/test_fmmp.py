@@ -7,7 +7,8 @@ import torch
 
 from capekit.errors import CapekitError
 from capekit.models.heads import FMMPHead
-from capekit.models.layers import DeformableAttention, gaussian_heatmaps, heatmap_pooling
+from capekit.models.layers import gaussian_heatmaps, heatmap_pooling
+from capekit.visualization.mining import recorded_sampling
 
 SMALL = dict(in_channels=(8, 16), channels=16, num_heads=2, hidden_channels=16, num_slots=20, num_layers=2,
              num_references=4, heatmap_size=16)
@@ -75,21 +76,13 @@ def test_only_visible_keypoints_are_all_linked():
     assert orders[:4].tolist() == [[0, 2, 0, 0], [1, 1, 1, 1], [2, 0, 2, 2], [3, 3, 3, 3]]
 
 
-def _readings(head, inputs):
-    """Answer, and the references of every deformable attention in the order they were read around."""
-    references, handles = [], [part.register_forward_hook(lambda _, given, __: references.append(given[1]))
-                               for part in head.modules() if isinstance(part, DeformableAttention)]
-    answer = head(*inputs)
-    for handle in handles:
-        handle.remove()
-    return answer, references
-
-
 @pytest.mark.parametrize('variant', ['paper', 'release'])
 def test_what_is_read_around(variant):
     """Equation 7 and its stand-in: the m-th head or attention reads around the m-th keypoint that is reached."""
     head = _head(variant=variant)
-    answer, read = _readings(head, _inputs(head))
+    with recorded_sampling(head) as records:
+        answer = head(*_inputs(head))
+    read = [references for references, _, _ in records]
     if variant == 'release':
         read = [torch.stack(read[start:start + 4], 2) for start in range(0, len(read), 4)]
     extras = answer.extras
@@ -297,4 +290,4 @@ def test_it_learns_two_episodes_by_heart(variant):
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
-    assert min(losses) < 0.5 * losses[0]
+    assert losses[-1] < 0.3 * losses[0]
