@@ -10,7 +10,7 @@ help:
 	@echo 'make setup      .venv with everything capekit needs (PYTHON=python3.11 chooses a Python)'
 	@echo 'make demo       train, test and draw on synthetic data'
 	@echo 'make test       the test suite             (ARGS="-k registry" passes options on)'
-	@echo 'make lint       ruff                       (ARGS=--fix mends)'
+	@echo 'make lint       ruff                       (ARGS=--fix fixes)'
 	@echo 'make benchmark  measure speed and memory   (ARGS=... passes options on)'
 	@echo 'make benchmark-synthetic  methods at an equal budget on generated data (METHODS="pomnet maml" ARGS="--minutes 10")'
 	@echo 'make lock       write requirements.lock anew (with uv: pip install uv)'
@@ -20,7 +20,7 @@ setup: $(VENV)/.ready
 
 # Written last, so that a set-up that was interrupted is done again.
 $(VENV)/.ready: requirements.lock requirements-source.txt setup.py tools/setup_env.py
-	@"$(or $(PYTHON),$(error no Python found; mend: apt install python3 python3-venv))" tools/setup_env.py $(VENV)
+	@"$(or $(PYTHON),$(error no Python found; fix: apt install python3 python3-venv))" tools/setup_env.py $(VENV)
 
 test: setup
 	$(RUN) -m pytest -q tests $(ARGS)

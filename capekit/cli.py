@@ -1,11 +1,10 @@
-"""How every command line tool of capekit ends: an error a person can mend is one line, not a traceback."""
+"""How every command line tool of capekit ends: an error a person can fix is one line, not a traceback."""
 
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
 
 from capekit.errors import CapekitError
@@ -37,19 +36,19 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     sys.exit(status)
 
 
-def run_tool(title: str, tool: Path, *arguments) -> float:
-    """Run another tool in a process of its own, its output on the screen; returns the seconds it took.
+def run_command(title: str, command: str, *arguments) -> float:
+    """Run another command in a process of its own, its output on the screen; returns the seconds it took.
 
     Raises:
         CapekitError: it ended with another status than 0.
     """
-    print(f'\n== {title}: python {os.path.relpath(tool)} {" ".join(map(str, arguments))}', flush=True)
+    print(f'\n== {title}: capekit {command} {" ".join(map(str, arguments))}', flush=True)
     started = time.monotonic()
     # Threads that wait sleep: where other programs run too, spinning ones can slow a training tenfold.
     environment = {'OMP_WAIT_POLICY': 'PASSIVE', **os.environ}
-    done = subprocess.run([sys.executable, str(tool), *map(str, arguments)], env=environment)
+    done = subprocess.run([sys.executable, '-m', 'capekit', command, *map(str, arguments)], env=environment)
     if done.returncode:
-        raise CapekitError(f'{title}: {tool.name} ended with status {done.returncode}; its message is above')
+        raise CapekitError(f'{title}: capekit {command} ended with status {done.returncode}; its message is above')
     seconds = time.monotonic() - started
     print(f'== {seconds:.0f} s', flush=True)
     return seconds

@@ -1,4 +1,4 @@
-"""The one exception that capekit raises for input a person can mend."""
+"""The one exception that capekit raises for input a person can fix."""
 
 
 class CapekitError(ValueError):

@@ -1,5 +1,7 @@
 """Files that are whole or not there: written beside their place, then renamed."""
 
+import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -33,3 +35,21 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def write_json(path: str | os.PathLike, data):
+    """Write JSON-able data, whole or not at all. What is no finite number becomes null, which every reader accepts.
+
+    Raises:
+        CapekitError: the file cannot be written.
+    """
+    with atomic_write(path) as file:
+        file.write((json.dumps(_finite(data), indent=2, allow_nan=False) + '\n').encode())
+
+
+def _finite(data):
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data

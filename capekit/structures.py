@@ -1,4 +1,4 @@
-"""The two kinds of data that flow through capekit: what a model is given and what it answers.
+"""The kinds of data that flow through capekit: what a model is given and what it answers.
 
 Notation: B episodes, S shots, K keypoint slots, L decoder layers, H x W crop pixels; x before y everywhere.
 """
@@ -20,8 +20,20 @@ def _pad_slots(tensor: Tensor, slots: int, dim: int) -> Tensor:
 
 
 @dataclass
+class Task:
+    """What is known of the categories of B support sets besides images; a head reads what it needs."""
+
+    num_keypoints: Tensor
+    """(B,) int64 keypoints that a category really has; further slots are padding."""
+    links: list
+    """B tensors (E, 2) int64: the category's skeleton, zero-based keypoint pairs; (0, 2) where it has none."""
+    names: list
+    """B tuples of keypoint names; () where the category names none."""
+
+
+@dataclass
 class Episode:
-    """A batch of B episodes: S annotated support pictures and one query picture of the same category each.
+    """A batch of B episodes: S annotated support images and one query image of the same category each.
 
     K is the largest keypoint count of the batch; slots from `num_keypoints[b]` on are padding, never visible.
     """
@@ -31,7 +43,7 @@ class Episode:
     support_points: Tensor
     """(B, S, K, 2) float32 x, y divided by the crop's width and height: inside the crop where in [0, 1]."""
     support_visible: Tensor
-    """(B, S, K) bool, labelled in that picture. The coordinates of other keypoints mean nothing."""
+    """(B, S, K) bool, labelled in that image. The coordinates of other keypoints mean nothing."""
     query_images: Tensor
     """(B, 3, H, W) uint8 RGB."""
     query_points: Tensor
@@ -43,8 +55,9 @@ class Episode:
     links: list = field(default_factory=list)
     """B tensors (E, 2) int64: the category's skeleton, zero-based keypoint pairs."""
     meta: list = field(default_factory=list)
-    """B dicts, all a metric or picture needs: `category_id`, `category`, `instances` (supports, then query),
-    `image_files`, `crop_to_image` (S + 1, 2, 3: crop pixels to image pixels), `bbox` (S + 1, 4: clipped x, y, w, h)."""
+    """B dicts, all a metric or figure needs: `category_id`, `category`, `keypoint_names`, `instances` (supports, then
+    query), `image_files`, `crop_to_image` (S + 1, 2, 3: crop pixels to image pixels), `bbox` (S + 1, 4: clipped x, y,
+    w, h)."""
 
     def __len__(self) -> int:
         return len(self.query_images)
@@ -52,6 +65,13 @@ class Episode:
     @property
     def shots(self) -> int:
         return self.support_images.shape[1]
+
+    @property
+    def task(self) -> Task:
+        """What is known of the B categories besides images."""
+        none = self.num_keypoints.new_zeros(0, 2)
+        return Task(num_keypoints=self.num_keypoints, links=self.links or [none] * len(self),
+                    names=[tuple(meta.get('keypoint_names', ())) for meta in self.meta] or [()] * len(self))
 
     def to(self, device, non_blocking: bool = False) -> 'Episode':
         """The same batch with every tensor, links included, on `device`."""
@@ -94,4 +114,4 @@ class Prediction:
     layers: Tensor | None = None
     """(L, B, K, 2) the points after each layer of an iterative head; the last one is `points`."""
     extras: dict = field(default_factory=dict)
-    """What a loss or a picture may read, by name: similarity maps, heat maps, attention, proposals."""
+    """What a loss or an image may read, by name: similarity maps, heat maps, attention, proposals."""

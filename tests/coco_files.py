@@ -1,4 +1,4 @@
-"""Small data sets in MP-100's format for tests, with pictures where a test needs them."""
+"""Small data sets in MP-100's format for tests, with images where a test needs them."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ WIDTH, HEIGHT = 80, 60
 
 
 def content(categories=((1, 'cup', 3), (2, 'bird', 4)), per_category: int = 4, seed: int = 0) -> dict:
-    """A COCO keypoint file as a dict: one picture an instance, boxes inside the picture, some keypoints unlabelled."""
+    """A COCO keypoint file as a dict: one image an instance, boxes inside the image, some keypoints unlabelled."""
     rng = np.random.default_rng(seed)
     data = dict(images=[], annotations=[], categories=[])
     for id_, name, count in categories:
@@ -38,7 +38,7 @@ def write(path: Path, data: dict) -> Path:
     return path
 
 
-def write_pictures(folder: Path, data: dict) -> Path:
+def write_images(folder: Path, data: dict) -> Path:
     """A JPEG of noise for every image of the file."""
     for number, image in enumerate(data['images']):
         path = folder / image['file_name']

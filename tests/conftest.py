@@ -1,4 +1,4 @@
-"""What every test module may use. The reference material beside the repository is optional: its tests skip aloud."""
+"""What every test module may use. Without the reference material beside the repository its tests are skipped."""
 
 import os
 from pathlib import Path

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from coco_files import content, write, write_pictures
+from coco_files import content, write, write_images
 from torch.utils.data import DataLoader
 
 from capekit.cli import run
@@ -43,7 +43,7 @@ def test_interrupt(capsys):
 
 def test_error_of_a_worker_is_one_line(tmp_path, capsys):
     data = content()
-    images = write_pictures(tmp_path / 'images', data)
+    images = write_images(tmp_path / 'images', data)
     dataset = MP100Dataset(write(tmp_path / 'a.json', data), images)
     (images / 'bird/1.jpg').write_bytes(b'')
     loader = DataLoader(dataset, sampler=TestEpisodes(dataset, 1, queries=3, episodes=2), num_workers=1,

@@ -114,7 +114,7 @@ def test_a_missing_package_is_named_with_its_mend(monkeypatch):
     found = tool.installed_version
     monkeypatch.setattr(tool, 'installed_version', lambda name: None if name == 'timm' else found(name))
     assert tool.find_unmet() == [('timm is missing', 'pip install -r requirements.txt')]
-    with pytest.raises(SystemExit, match='^timm is missing; mend: pip install -r requirements.txt$'):
+    with pytest.raises(SystemExit, match='^timm is missing; fix: pip install -r requirements.txt$'):
         tool.main()
 
 
@@ -128,14 +128,14 @@ def test_a_version_out_of_range_is_named_with_the_range(monkeypatch):
 def test_setup_says_what_is_missing_to_make_an_environment(monkeypatch):
     tool = load_tool('setup_env')
     monkeypatch.setitem(sys.modules, 'ensurepip', None)
-    assert re.search(r'mend: apt install python3\.\d+-venv$', tool.what_is_missing())
+    assert re.search(r'fix: apt install python3\.\d+-venv$', tool.what_is_missing())
 
 
 def test_setup_says_when_a_compiler_is_missing(monkeypatch):
     tool = load_tool('setup_env')
     monkeypatch.setattr(tool.shutil, 'which', lambda name: None)
     monkeypatch.setattr(tool.platform, 'machine', lambda: 'aarch64')
-    assert re.search(r'xtcocotools must be compiled.*mend: apt install .*-dev', tool.what_is_missing())
+    assert re.search(r'xtcocotools must be compiled.*fix: apt install .*-dev', tool.what_is_missing())
 
 
 def test_setup_tells_a_supported_python_from_others(monkeypatch):

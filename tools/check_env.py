@@ -1,4 +1,4 @@
-"""Say in one line whether this Python environment can run capekit; if not, what is missing and what mends it.
+"""Say in one line whether this Python environment can run capekit; if not, what is missing and what fixes it.
 
     python tools/check_env.py
 """
@@ -44,7 +44,7 @@ def installed_version(name):
 
 
 def find_unmet():
-    """[(what is wrong, the command that mends it)] by the ranges of setup.py, without importing any package."""
+    """[(what is wrong, the command that fixes it)] by the ranges of setup.py, without importing any package."""
     from packaging.requirements import Requirement
 
     unmet = []
@@ -55,35 +55,35 @@ def find_unmet():
         by_pip = requirement.marker is None or requirement.marker.evaluate()
         if name in UNUSED or not (by_pip or name in from_source):
             continue
-        mend = INSTALL if by_pip else INSTALL_SOURCE
+        fix = INSTALL if by_pip else INSTALL_SOURCE
         if version is None:
-            unmet.append((f'{name} is missing', mend))
+            unmet.append((f'{name} is missing', fix))
         elif not requirement.specifier.contains(version, prereleases=True):
-            unmet.append((f'{name} {version} is not {requirement.specifier}', mend))
+            unmet.append((f'{name} {version} is not {requirement.specifier}', fix))
     return unmet
 
 
 def find_broken():
-    """[(what does not import, the command that mends it)]."""
+    """[(what does not import, the command that fixes it)]."""
     broken = []
     warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
-    for module, mend in IMPORTS.items():
+    for module, fix in IMPORTS.items():
         try:
             importlib.import_module(module)
         except Exception as error:  # a broken compiled part may raise anything
-            broken.append((f'{module} does not import ({str(error).splitlines()[0]})', mend))
+            broken.append((f'{module} does not import ({str(error).splitlines()[0]})', fix))
     return broken
 
 
 def main():
     if not (3, 10) <= sys.version_info[:2] < (3, 13):
-        sys.exit('capekit needs Python 3.10, 3.11 or 3.12; mend: make setup PYTHON=python3.11')
+        sys.exit('capekit needs Python 3.10, 3.11 or 3.12; fix: make setup PYTHON=python3.11')
     if installed_version('packaging') is None:
-        sys.exit(f'packages are missing; mend: {INSTALL}')
+        sys.exit(f'packages are missing; fix: {INSTALL}')
     wrong = find_unmet() or find_broken()
     if wrong:
-        commands = dict.fromkeys(mend for _, mend in wrong)
-        sys.exit('; '.join(what for what, _ in wrong) + '; mend: ' + ' && '.join(commands))
+        commands = dict.fromkeys(fix for _, fix in wrong)
+        sys.exit('; '.join(what for what, _ in wrong) + '; fix: ' + ' && '.join(commands))
     versions = ', '.join(f'{name} {installed_version(name)}' for name in ('torch', 'torchvision', 'mmengine', 'numpy'))
     print(f'environment fine: Python {platform.python_version()}, {versions}')
 

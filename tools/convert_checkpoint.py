@@ -1,25 +1,7 @@
-"""Turn a published checkpoint of a method's authors into one of ours.
-
-    python tools/convert_checkpoint.py capeformer SRC.pth DST.pth
-"""
-
-import argparse
+"""The same as `capekit convert`; see `capekit/commands/convert.py`."""
 
 from capekit.cli import run
-from capekit.interop import CONVERTERS, convert, read_checkpoint
-from capekit.interop.checkpoint import save_checkpoint
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('method', choices=sorted(CONVERTERS))
-    parser.add_argument('source', help="the authors' file")
-    parser.add_argument('target', help='the file to write')
-    args = parser.parse_args()
-    state = convert(args.method, read_checkpoint(args.source))
-    save_checkpoint(dict(state_dict=state, meta=dict(converted_from=args.method)), args.target)
-    print(f'{args.target}: {len(state)} tensors, {sum(v.numel() for v in state.values()) / 1e6:.1f} M values')
-
+from capekit.commands.convert import main
 
 if __name__ == '__main__':
     run(main)

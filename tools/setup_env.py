@@ -1,6 +1,6 @@
 """Make .venv and install the lock into it: what `make setup` runs, with whatever Python it finds first.
 
-Standard library only. Every way this can fail ends in one line that names the mend.
+Standard library only. Every way this can fail ends in one line that names the fix.
 """
 
 import os
@@ -26,20 +26,20 @@ def supported(python, imports='sys'):
 
 
 def what_is_missing():
-    """What keeps this interpreter from making the environment, with its mend; None where nothing does."""
+    """What keeps this interpreter from making the environment, with its fix; None where nothing does."""
     version = '{}.{}'.format(*sys.version_info)
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
-        return f'this Python {version} cannot make virtual environments; mend: apt install python{version}-venv'
+        return f'this Python {version} cannot make virtual environments; fix: apt install python{version}-venv'
     has_wheel = sys.version_info < (3, 12) and platform.machine() == 'x86_64'
     compiler = shlex.split(os.environ.get('CC') or sysconfig.get_config_var('CC') or 'cc')[0]
     header = os.path.join(sysconfig.get_path('include'), 'Python.h')
     if not has_wheel and not (shutil.which(compiler) and os.path.exists(header)):
         return (
             f'xtcocotools must be compiled for this Python {version}, which takes {compiler} and Python.h; '
-            f'mend: apt install gcc python{version}-dev, or make setup PYTHON=python3.11'
+            f'fix: apt install gcc python{version}-dev, or make setup PYTHON=python3.11'
         )
     return None
 
@@ -53,7 +53,7 @@ def hand_over():
             os.execv(path, [path, *sys.argv])
     sys.exit(
         f'capekit needs Python 3.10, 3.11 or 3.12, and only {here} was found; '
-        'mend: install one (uv python install 3.11, or conda create -n capekit python=3.11), '
+        'fix: install one (uv python install 3.11, or conda create -n capekit python=3.11), '
         'then make setup PYTHON=/path/to/python3.11'
     )
 
@@ -70,7 +70,7 @@ def do_without_windows(python):
     pip = [python, '-m', 'pip', '--disable-pip-version-check']
     subprocess.call([*pip, 'uninstall', '-q', '-y', 'opencv-python'])
     if subprocess.call([*pip, 'install', '-q', '--no-deps', f'opencv-python-headless=={version}']):
-        sys.exit('opencv could not be installed; mend: apt install libgl1 libglib2.0-0, then make setup once more')
+        sys.exit('opencv could not be installed; fix: apt install libgl1 libglib2.0-0, then make setup once more')
 
 
 def main():
@@ -88,7 +88,7 @@ def main():
         if missing:
             sys.exit(missing)
         if subprocess.call([sys.executable, '-m', 'venv', '--clear', folder]):
-            sys.exit('python -m venv failed, see above; mend: apt install python{}.{}-venv'.format(*sys.version_info))
+            sys.exit('python -m venv failed, see above; fix: apt install python{}.{}-venv'.format(*sys.version_info))
     print(f'setting up {folder} (about two minutes, 5 GB)', flush=True)
 
     open(unfinished, 'w').close()
@@ -99,7 +99,7 @@ def main():
     ):
         quietly = ['-q', '--disable-pip-version-check', '--no-input', '--no-deps']
         if subprocess.call([python, '-m', 'pip', 'install', *quietly, *arguments]):
-            sys.exit(f'pip install {" ".join(arguments)} failed, see above; mend: make setup once more')
+            sys.exit(f'pip install {" ".join(arguments)} failed, see above; fix: make setup once more')
     do_without_windows(python)
     if subprocess.call([python, os.path.join('tools', 'check_env.py')]):
         sys.exit(1)

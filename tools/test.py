@@ -1,71 +1,7 @@
-"""Test a trained estimator on categories it has never seen.
+"""The same as `capekit test`; see `capekit/commands/test.py`."""
 
-    python tools/test.py CONFIG CHECKPOINT [--shots 5] [--dump predictions.npz] [--show-dir DIR] ...
-    tools/dist_test.sh CONFIG CHECKPOINT GPUS
-
-Prints the table of metrics and writes it, with intervals and per category, as JSON into the work directory.
-"""
-
-import argparse
-from pathlib import Path
-
-from mmengine.dist import is_main_process
-
-from capekit.apis import init_estimator
 from capekit.cli import run
-from capekit.engine.config import load_config
-from capekit.engine.launch import add_common_arguments, build_runner, leave_distributed
-from capekit.evaluation.report import save_predictions, text_table, write_json
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_common_arguments(parser)
-    parser.add_argument('checkpoint', help='a checkpoint of ours; tools/convert_checkpoint.py turns published ones')
-    parser.add_argument('--shots', type=int, help="supports of an episode; default: the config's")
-    parser.add_argument('--episodes', type=int, help='episodes of a category (200 in the protocol)')
-    parser.add_argument('--queries', type=int, help='queries of an episode (15 in the protocol)')
-    parser.add_argument('--split', choices=('val', 'test'), default='test', help="which of the config's data sets")
-    parser.add_argument('--dump', metavar='FILE', help='write rows and predicted points to an .npz file')
-    parser.add_argument('--show-dir', metavar='DIR', help='draw support | query | prediction of every category')
-    parser.add_argument('--out', metavar='FILE', help='the JSON report; default WORK_DIR/<split>_<shots>shot.json')
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
-    config = load_config(args.config, args.cfg_options)
-    work_dir = args.work_dir or config.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
-    if args.split == 'val':
-        config.test_dataloader = config.val_dataloader
-    sampler = config.test_dataloader.sampler
-    for name in ('shots', 'episodes', 'queries'):
-        if getattr(args, name) is not None:
-            sampler[name] = getattr(args, name)
-    estimator = init_estimator(config, args.checkpoint)
-    runner = build_runner(config, ['test'], work_dir, args.launcher, model=estimator)
-    runner.test()
-    if is_main_process():
-        write_results(args, runner.test_loop, work_dir)
-    leave_distributed()
-
-
-def write_results(args: argparse.Namespace, loop, work_dir: str) -> None:
-    """The table on the screen, the report, and the dump and pictures that were asked for."""
-    dataset, sampler, report = loop.dataloader.dataset, loop.dataloader.sampler, loop.evaluator.report
-    meta = dict(dataset.source, config=args.config, checkpoint=args.checkpoint, shots=sampler.shots,
-                queries=sampler.queries, episodes=sampler.episodes, seed=sampler.seed)
-    print(text_table(report))
-    path = Path(args.out or f'{work_dir}/{args.split}_{sampler.shots}shot.json')
-    write_json(path, dict(report, source=meta))
-    print(f'report: {path}')
-    if args.dump:
-        save_predictions(args.dump, sampler.rows, loop.points, meta)
-        print(f'predictions: {args.dump}')
-    if args.show_dir:
-        from capekit.visualization import draw_rows
-        print(f'pictures: {draw_rows(dataset, sampler.rows, loop.points, args.show_dir)} in {args.show_dir}')
-
+from capekit.commands.test import main
 
 if __name__ == '__main__':
     run(main)

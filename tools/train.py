@@ -1,66 +1,7 @@
-"""Train an estimator.
-
-    python tools/train.py CONFIG [--work-dir DIR] [--resume [CHECKPOINT]] [--amp] [--seed N] ...
-    tools/dist_train.sh CONFIG GPUS
-"""
-
-import argparse
-from pathlib import Path
-
-import torch
+"""The same as `capekit train`; see `capekit/commands/train.py`."""
 
 from capekit.cli import run
-from capekit.engine.config import load_config
-from capekit.engine.launch import add_common_arguments, build_runner, leave_distributed
-from capekit.errors import CapekitError
-from capekit.interop import read_checkpoint
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_common_arguments(parser)
-    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                        help='go on from a checkpoint; without a path, from the newest in the work directory')
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
-    parser.add_argument('--no-validate', action='store_true', help='do not validate while training')
-    parser.add_argument('--seed', type=int, help="of all random numbers; default: the config's")
-    parser.add_argument('--deterministic', action='store_true', help='deterministic algorithms only (slower on CUDA)')
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
-    config = load_config(args.config, args.cfg_options)
-    work_dir = args.work_dir or config.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
-    if args.amp:
-        config.optim_wrapper.type = 'AmpOptimWrapper' if torch.cuda.is_available() else 'CpuAmpOptimWrapper'
-    config.randomness = dict(config.get('randomness', {}))
-    if args.seed is not None:
-        config.randomness['seed'] = args.seed
-    if args.deterministic:
-        config.randomness['deterministic'] = True
-    stages = ['train'] if args.no_validate or config.get('val_dataloader') is None else ['train', 'val']
-    if args.no_validate:
-        config.default_hooks.checkpoint.pop('save_best', None)
-    if args.resume:
-        config.resume, config.load_from = True, find_checkpoint(args.resume, work_dir)
-    build_runner(config, stages, work_dir, args.launcher).train()
-    leave_distributed()
-
-
-def find_checkpoint(resume: str, work_dir: str) -> str:
-    """The checkpoint to go on from, known to be one that can be resumed."""
-    if resume == 'auto':
-        pointer = Path(work_dir) / 'last_checkpoint'
-        if not pointer.is_file():
-            raise CapekitError(f'--resume: no checkpoint in {work_dir}; give its path, or train without --resume')
-        resume = pointer.read_text().strip()
-    content = read_checkpoint(resume)
-    if not isinstance(content, dict) or 'optimizer' not in content:
-        raise CapekitError(f'--resume {resume}: holds no optimiser state, so training cannot go on from it; '
-                           'start from its weights with --cfg-options load_from=...')
-    return resume
-
+from capekit.commands.train import main
 
 if __name__ == '__main__':
     run(main)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from capekit.checkpoint import load_weights
 from capekit.engine.config import build, load_config
-from capekit.interop import load_weights
 from capekit.registry import MODELS
 
 

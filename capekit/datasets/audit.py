@@ -1,6 +1,6 @@
 """Is a data set fit for a run? Counts per category, and every fault that would stop or falsify one.
 
-Problems are what someone should mend before a run: missing, unreadable or wrong pictures, categories too small for an
+Problems are what someone should fix before a run: missing, unreadable or wrong images, categories too small for an
 episode, broken keypoint lists, links out of range. Notes are worth knowing and harm nothing.
 """
 
@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from tabulate import tabulate
 
-from capekit.datasets.crops import read_image
-from capekit.datasets.mp100 import (
+from capekit.datasets.coco import (
     RawInstance,
     describe_missing,
     join_categories,
@@ -25,6 +24,7 @@ from capekit.datasets.mp100 import (
     read_annotation_file,
     skip_reason,
 )
+from capekit.datasets.crops import read_image
 from capekit.datasets.splits import supercategory_of
 from capekit.errors import CapekitError
 
@@ -41,12 +41,12 @@ class CategoryAudit:
     instances: int
     """Annotations that count."""
     usable: int
-    """Instances whose picture is there and, where decoded, sound; equal to `instances` without an image folder."""
+    """Instances whose image is there and, where decoded, sound; equal to `instances` without an image folder."""
     images: int
     missing: int | None = None
     unreadable: int | None = None
     outside: int = 0
-    """Labelled keypoints outside their picture."""
+    """Labelled keypoints outside their image."""
     enough: bool = True
     """`usable` covers an episode."""
 
@@ -90,13 +90,13 @@ class Audit:
 
 def audit(ann_files: Sequence[str], images: str | None = None, shots: int = 1, queries: int = 15,
           decode: bool = False) -> Audit:
-    """Look at annotation files, joined, and at their pictures.
+    """Look at annotation files, joined, and at their images.
 
     Args:
         ann_files: COCO keypoint files in MP-100's format.
-        images: folder that `file_name` is relative to; None = pictures are not looked at.
+        images: folder that `file_name` is relative to; None = images are not looked at.
         shots, queries: an episode needs shots + queries instances of a category.
-        decode: also read every picture: truncated files, and pictures of another size than the file says.
+        decode: also read every image: truncated files, and images of another size than the file says.
 
     Raises:
         CapekitError: a file that cannot be read or joined at all, or an image folder that does not exist.
@@ -117,14 +117,14 @@ def audit(ann_files: Sequence[str], images: str | None = None, shots: int = 1, q
     result = Audit(files=ann_files, images=images, shots=shots, queries=queries, categories=[], skipped=_skipped(files))
     for id_, record in records.items():
         mine = [instance for instance in found if instance.category_id == id_]
-        pictures = {instance.image_file for instance in mine}
+        files_of = {instance.image_file for instance in mine}
         usable = sum(instance.image_file not in missing and instance.image_file not in faults for instance in mine)
         result.categories.append(CategoryAudit(
             id=id_, name=record['name'],
             supercategory=supercategory_of(id_, record['name'], record.get('supercategory') or ''),
             keypoints=counts[id_], links=len(record.get('skeleton') or ()), instances=len(mine), usable=usable,
-            images=len(pictures), missing=len(pictures & missing) if images is not None else None,
-            unreadable=sum(file in faults for file in pictures) if decode else None,
+            images=len(files_of), missing=len(files_of & missing) if images is not None else None,
+            unreadable=sum(file in faults for file in files_of) if decode else None,
             outside=sum(map(_points_outside, mine)), enough=usable >= shots + queries))
     result.problems = _problems(result, records, found, counts, missing, faults)
     result.notes = _notes(result, files)
@@ -166,7 +166,7 @@ def _notes(result: Audit, files: list) -> list:
             notes.append(f'categories of one name, told apart by id only: {named}')
     outside = sum(category.outside for category in result.categories)
     if outside:
-        notes.append(f'{outside} labelled keypoint(s) lie outside their picture')
+        notes.append(f'{outside} labelled keypoint(s) lie outside their image')
     unlinked = [category.name for category in result.categories if not category.links]
     if unlinked:
         notes.append(f'{len(unlinked)} categories have no links, first {", ".join(unlinked[:3])}')
@@ -174,19 +174,19 @@ def _notes(result: Audit, files: list) -> list:
 
 
 def _skipped(files: Sequence[dict]) -> dict:
-    """Reason -> annotations that the protocol leaves out, those of unlisted pictures included."""
+    """Reason -> annotations that the protocol leaves out, those of unlisted images included."""
     reasons = {}
     for content in files:
         images = {image['id']: image for image in content['images']}
         for annotation in content['annotations']:
             image = images.get(annotation['image_id'])
-            reason = "picture not in 'images'" if image is None else skip_reason(annotation, image)
+            reason = "image not in 'images'" if image is None else skip_reason(annotation, image)
             reasons[annotation['category_id'], annotation['id']] = reason
     return dict(Counter(reason for reason in reasons.values() if reason))
 
 
 def _points_outside(instance: RawInstance) -> int:
-    """Labelled keypoints outside the picture; 0 for a keypoint list of a broken length."""
+    """Labelled keypoints outside the image; 0 for a keypoint list of a broken length."""
     if len(instance.keypoints) % 3:
         return 0
     points = np.reshape(instance.keypoints, (-1, 3))
@@ -196,7 +196,7 @@ def _points_outside(instance: RawInstance) -> int:
 
 
 def _decode_all(found: Sequence[RawInstance], missing: set, folder: str) -> dict:
-    """Image file -> what is wrong with it, for every picture that is there and not sound."""
+    """Image file -> what is wrong with it, for every image that is there and not sound."""
     from rich.console import Console
     from rich.progress import track
     sizes = {instance.image_file: instance.image_size for instance in found if instance.image_file not in missing}
@@ -210,5 +210,5 @@ def _decode_all(found: Sequence[RawInstance], missing: set, folder: str) -> dict
             continue
         if (width, height) != tuple(size):
             faults[file] = (f'{width} x {height} pixels, the annotation file says {size[0]} x {size[1]}: another '
-                            'picture?')
+                            'image?')
     return faults

@@ -1,4 +1,4 @@
-"""From a picture file and a box to a square crop, and points both ways between the two.
+"""From an image file and a box to a square crop, and points both ways between the two.
 
 What the released CAPE implementations compute, equal to the byte: the box grown to a square around its centre, times
 1.25, warped with OpenCV's affine transform of three float32 points, bilinear, zeros outside.
@@ -42,7 +42,7 @@ def read_image(path: str) -> np.ndarray:
     OpenCV fills what is missing of a truncated file with grey and only prints a warning; here that is an error.
 
     Raises:
-        CapekitError: the file is missing, is no picture, or ends too early.
+        CapekitError: the file is missing, is no image, or ends too early.
     """
     try:
         data = np.fromfile(path, dtype=np.uint8)
@@ -56,7 +56,7 @@ def read_image(path: str) -> np.ndarray:
 
 
 def _check_complete(path: str, data: np.ndarray):
-    """Raise where the picture's data end too early. A proper end marker settles it without decoding twice."""
+    """Raise where the image's data end too early. A proper end marker settles it without decoding twice."""
     tail = data[-64:].tobytes().rstrip(b'\x00\r\n')
     if data[:2].tobytes() == JPEG_START and tail.endswith(JPEG_END) or tail.endswith(PNG_END):
         return
@@ -74,7 +74,7 @@ def box_to_square(box: np.ndarray) -> tuple[np.ndarray, float]:
     """Centre (2,) float32 and side in pixels of the square that a crop of the (x, y, w, h) box shows."""
     x, y, w, h = (float(value) for value in box)
     center = np.array([x + w * 0.5, y + h * 0.5], dtype=np.float32)
-    # The released code keeps the side as float32 in units of 200 pixels; its rounding shows in the pictures.
+    # The released code keeps the side as float32 in units of 200 pixels; its rounding shows in the images.
     side = np.float32(max(w, h) / 200) * np.float32(BOX_GROWTH) * np.float32(200)
     return center, float(side)
 
@@ -83,7 +83,7 @@ def crop_matrix(center: np.ndarray, side: float, angle: float, size: int) -> np.
     """(2, 3) float64 that takes image pixels to the pixels of a `size` x `size` crop.
 
     `angle` in degrees turns the square around its centre. Three points define it: the centre, the middle of the
-    square's upper edge, and the corner perpendicular to both; float32, because the released pictures depend on it.
+    square's upper edge, and the corner perpendicular to both; float32, because the released images depend on it.
     """
     radians = math.radians(angle)
     up = np.array([math.sin(radians), -math.cos(radians)]) * (side * 0.5)

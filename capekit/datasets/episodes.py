@@ -7,6 +7,7 @@ function of (seed, epoch, index) alone: never of workers, ranks or the clock.
 import logging
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,53 @@ class EpisodeKey(NamedTuple):
     """Instance numbers: the supports, then the query."""
     seed: int | None = None
     """Of the augmentation; None = no augmentation."""
+
+
+@dataclass(frozen=True, eq=False)
+class TestPlan:
+    """The episodes of a test: E times S supports and the Q queries that share them, all of one category."""
+
+    __test__ = False  # The name begins as pytest's test classes do.
+
+    supports: np.ndarray
+    """(E, S) int64 instance numbers."""
+    queries: np.ndarray
+    """(E, Q) int64 instance numbers."""
+
+    def __post_init__(self):
+        if not (self.supports.ndim == self.queries.ndim == 2 and len(self.supports) == len(self.queries)
+                and self.supports.shape[1] and self.queries.shape[1]):
+            raise CapekitError(f'a test plan needs supports (E, S) and queries (E, Q), S and Q 1 or more, not '
+                               f'{self.supports.shape} and {self.queries.shape}')
+
+    def __len__(self) -> int:
+        """Number of episodes."""
+        return len(self.supports)
+
+    @property
+    def shots(self) -> int:
+        return self.supports.shape[1]
+
+    @property
+    def rows(self) -> np.ndarray:
+        """(E * Q, S + 1) int64: the supports and one query each, as the released code lists them."""
+        supports = np.repeat(self.supports, self.queries.shape[1], axis=0)
+        return np.concatenate((supports, self.queries.reshape(-1, 1)), axis=1)
+
+    @staticmethod
+    def from_rows(rows: np.ndarray, queries: int) -> 'TestPlan':
+        """The plan that `rows` (N, S + 1) with `queries` successive rows per episode are a view of.
+
+        Raises:
+            CapekitError: the rows are not those of such a plan.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        if rows.ndim != 2 or queries < 1 or len(rows) % queries:
+            raise CapekitError(f'rows of shape {rows.shape} are no episodes of {queries} queries')
+        grouped = rows.reshape(-1, queries, rows.shape[1])
+        if (grouped[..., :-1] != grouped[:, :1, :-1]).any():
+            raise CapekitError(f'rows of shape {rows.shape}: some {queries} successive ones differ in their supports')
+        return TestPlan(grouped[:, 0, :-1], grouped[..., -1])
 
 
 @FUNCTIONS.register_module()
@@ -103,7 +151,8 @@ class TestEpisodes(Sampler):
         if self.seed != RELEASED_SEED:
             print_log(f'test episodes are drawn with seed {self.seed}; published numbers use seed {RELEASED_SEED}: '
                       'write seed=1 in the sampler for those', 'current', logging.WARNING)
-        self.rows = released_test_episodes(dataset, shots, queries, episodes, self.seed)
+        self.plan = released_test_plan(dataset, shots, queries, episodes, self.seed)
+        self.rows = self.plan.rows
         """(N, shots + 1) int64 instance numbers."""
 
     def set_epoch(self, epoch: int):
@@ -116,11 +165,11 @@ class TestEpisodes(Sampler):
         return len(self.rows)
 
 
-def released_test_episodes(dataset, shots: int, queries: int = 15, episodes: int = 200, seed: int = 1) -> np.ndarray:
-    """Rows [supports..., query] exactly as the released CAPE code draws them.
+def released_test_plan(dataset, shots: int, queries: int = 15, episodes: int = 200, seed: int = 1) -> TestPlan:
+    """The test episodes exactly as the released CAPE code draws them.
 
     For each category in file order, `episodes` times `random.sample` of shots + queries instances; the first are the
-    supports and each other one is the query of one row.
+    supports and the others the queries.
 
     Args:
         dataset: an `MP100Dataset`, or anything with its `categories` and `instances_of`.
@@ -129,9 +178,6 @@ def released_test_episodes(dataset, shots: int, queries: int = 15, episodes: int
         episodes: episodes of a category: 200 in tests, 100 in validation.
         seed: of Python's `random`; 1 in the release.
 
-    Returns:
-        (categories * episodes * queries, shots + 1) int64.
-
     Raises:
         CapekitError: a setting below 1, or categories with fewer than shots + queries instances.
     """
@@ -139,13 +185,15 @@ def released_test_episodes(dataset, shots: int, queries: int = 15, episodes: int
         _check_at_least_one(name, value)
     _check_enough_instances(dataset, shots, queries)
     stream = random.Random(seed)
-    rows = []
-    for category_id in dataset.categories:
-        members = dataset.instances_of(category_id).tolist()
-        for _ in range(episodes):
-            drawn = stream.sample(members, shots + queries)
-            rows += [drawn[:shots] + [query] for query in drawn[shots:]]
-    return np.array(rows, dtype=np.int64).reshape(-1, shots + 1)
+    members = [dataset.instances_of(category_id).tolist() for category_id in dataset.categories]
+    drawn = np.array([stream.sample(of_category, shots + queries) for of_category in members for _ in range(episodes)],
+                     dtype=np.int64)
+    return TestPlan(drawn[:, :shots], drawn[:, shots:])
+
+
+def released_test_episodes(dataset, shots: int, queries: int = 15, episodes: int = 200, seed: int = 1) -> np.ndarray:
+    """The rows [supports..., query] of `released_test_plan`, (categories * episodes * queries, shots + 1) int64."""
+    return released_test_plan(dataset, shots, queries, episodes, seed).rows
 
 
 def too_small_categories(dataset, needed: int) -> list:

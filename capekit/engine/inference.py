@@ -1,4 +1,4 @@
-"""From test rows to predicted points: each picture encoded once, or plainly pair by pair."""
+"""From test rows to predicted points: each image encoded once, or plainly pair by pair."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,8 +11,8 @@ from capekit.datasets.episodes import EpisodeKey
 from capekit.structures import Episode
 
 
-class Pictures(Dataset):
-    """The instances of an `MP100Dataset` as single pictures: image, points, visible, crop-to-image matrix."""
+class Images(Dataset):
+    """The instances of an `MP100Dataset` as single images: image, points, visible, crop-to-image matrix."""
 
     def __init__(self, dataset):
         self.dataset = dataset
@@ -23,7 +23,7 @@ class Pictures(Dataset):
 
     @staticmethod
     def collate(items: list) -> tuple:
-        """N pictures of one category -> images (N, 3, H, W) uint8, points (N, K, 2), visible (N, K), (N, 2, 3)."""
+        """N images of one category -> images (N, 3, H, W) uint8, points (N, K, 2), visible (N, K), (N, 2, 3)."""
         images, points, visible, matrices = (torch.from_numpy(np.stack(values)) for values in zip(*items, strict=True))
         return images.permute(0, 3, 1, 2).contiguous(), points, visible, matrices
 
@@ -40,26 +40,26 @@ class RowPredictor:
     Args:
         estimator: in eval mode, on its device.
         dataset: an `MP100Dataset`.
-        batch_size: pictures encoded, and rows decoded, at a time.
+        batch_size: images encoded, and rows decoded, at a time.
         num_workers: data loader workers.
-        max_pictures: how many encoded pictures are kept at most. A category with more is worked through in parts, and
-            only then is a picture encoded more than once.
+        max_images: how many encoded images are kept at most. A category with more is worked through in parts, and
+            only then is an image encoded more than once.
     """
 
-    def __init__(self, estimator, dataset, batch_size: int = 32, num_workers: int = 0, max_pictures: int = 1000):
+    def __init__(self, estimator, dataset, batch_size: int = 32, num_workers: int = 0, max_images: int = 1000):
         self.estimator, self.dataset = estimator, dataset
-        self.batch_size, self.num_workers, self.max_pictures = batch_size, num_workers, max_pictures
+        self.batch_size, self.num_workers, self.max_images = batch_size, num_workers, max_images
 
     def predict(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Answer rows, each picture encoded once.
+        """Answer rows, each image encoded once.
 
         Yields:
             row numbers (n,) and points (n, K, 2) float32 of a batch of rows of one category.
         """
         parts = self._parts(rows)
         loads = [batch for part in parts for batch in part['load']]
-        loader = iter(DataLoader(Pictures(self.dataset), batch_sampler=loads, num_workers=self.num_workers,
-                                 collate_fn=Pictures.collate))
+        loader = iter(DataLoader(Images(self.dataset), batch_sampler=loads, num_workers=self.num_workers,
+                                 collate_fn=Images.collate))
         kept = Features()
         for part in parts:
             kept.keep_only(part['needed'])
@@ -106,7 +106,7 @@ class RowPredictor:
             yield category_id, np.flatnonzero(ids == category_id)
 
     def _parts(self, rows: np.ndarray) -> list[dict]:
-        """Cut the rows into parts that need at most `max_pictures`: of each, the rows, what they need, what to load.
+        """Cut the rows into parts that need at most `max_images`: of each, the rows, what they need, what to load.
 
         A part is of one category. What the part before left in memory is not loaded again.
         """
@@ -115,7 +115,7 @@ class RowPredictor:
             needed, start = {}, 0
             for place, number in enumerate(numbers):
                 more = {instance: None for instance in rows[number].tolist() if instance not in needed}
-                if needed and len(needed) + len(more) > self.max_pictures:
+                if needed and len(needed) + len(more) > self.max_images:
                     parts.append(dict(rows=numbers[start:place], needed=list(needed)))
                     needed, start = {}, place
                     more = dict.fromkeys(rows[number].tolist())
@@ -141,7 +141,7 @@ class RowPredictor:
 
 
 class Features:
-    """Encoded pictures by instance number."""
+    """Encoded images by instance number."""
 
     def __init__(self):
         self._place: dict[int, int] = {}
@@ -150,7 +150,7 @@ class Features:
         self._matrices = np.zeros((0, 2, 3))
 
     def keep_only(self, numbers: Sequence[int]) -> None:
-        """Forget every picture that is not in `numbers`."""
+        """Forget every image that is not in `numbers`."""
         stay = [number for number in numbers if number in self._place]
         index = [self._place[number] for number in stay]
         for features in (self._support, self._query):
@@ -162,7 +162,7 @@ class Features:
         self._place = {number: place for place, number in enumerate(stay)}
 
     def add(self, numbers: Sequence[int], support: dict, query: dict, matrices: np.ndarray) -> None:
-        """Keep the features of more pictures, in the order of `numbers`."""
+        """Keep the features of more images, in the order of `numbers`."""
         for features, new in ((self._support, support), (self._query, query)):
             for name, value in new.items():
                 features[name] = torch.cat((features[name], value)) if name in features else value

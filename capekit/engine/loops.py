@@ -18,19 +18,19 @@ class EpisodeLoop(BaseLoop):
 
     Args:
         runner, dataloader, evaluator: given by the runner.
-        keep_features: encode each picture once and decode every episode from what is kept; False encodes every pair
+        keep_features: encode each image once and decode every episode from what is kept; False encodes every pair
             anew, with the same answers.
-        max_pictures: encoded pictures kept at most, see `RowPredictor`.
+        max_images: encoded images kept at most, see `RowPredictor`.
         amp: run the network under automatic mixed precision.
     """
 
     stage = ''
 
-    def __init__(self, runner, dataloader, evaluator, keep_features: bool = True, max_pictures: int = 1000,
+    def __init__(self, runner, dataloader, evaluator, keep_features: bool = True, max_images: int = 1000,
                  amp: bool = False):
         super().__init__(runner, dataloader)
         self.evaluator = EVALUATOR.build(evaluator) if isinstance(evaluator, dict) else evaluator
-        self.keep_features, self.max_pictures, self.amp = keep_features, max_pictures, amp
+        self.keep_features, self.max_images, self.amp = keep_features, max_images, amp
         self.points: np.ndarray | None = None
         """(N, Kmax, 2) float32 image pixels of the last run, NaN behind a category's keypoints; main process only."""
 
@@ -59,7 +59,7 @@ class EpisodeLoop(BaseLoop):
             return []
         model = self.runner.model
         predictor = RowPredictor(model.module if is_model_wrapper(model) else model, dataset,
-                                 self.dataloader.batch_size, self.dataloader.num_workers, self.max_pictures)
+                                 self.dataloader.batch_size, self.dataloader.num_workers, self.max_images)
         batches = (predictor.predict if self.keep_features else predictor.predict_pairs)(rows[mine])
         with autocast(enabled=self.amp):
             return [(mine[numbers], points) for numbers, points in

@@ -1,18 +1,11 @@
 """Predictions to numbers: metrics, intervals, paired comparison, tables, dumps that can be scored again."""
 
+from capekit.evaluation.dump import Predictions, dataset_of, load_predictions, save_predictions
 from capekit.evaluation.evaluator import EpisodeEvaluator
-from capekit.evaluation.metrics import RowScores, compare, evaluate, mpck_name, row_scores, score_rows
-from capekit.evaluation.report import (
-    Predictions,
-    comparison_table,
-    dataset_of,
-    load_predictions,
-    markdown_table,
-    save_predictions,
-    text_table,
-    write_json,
-)
+from capekit.evaluation.intervals import compare, evaluate
+from capekit.evaluation.report import comparison_table, markdown_table, text_table
+from capekit.evaluation.scores import RowScores, mpck_name, row_scores, score_rows
 
 __all__ = ['EpisodeEvaluator', 'Predictions', 'RowScores', 'compare', 'comparison_table', 'dataset_of', 'evaluate',
            'load_predictions', 'markdown_table', 'mpck_name', 'row_scores', 'save_predictions', 'score_rows',
-           'text_table', 'write_json']
+           'text_table']

@@ -11,7 +11,7 @@ def copy_support(dataset, rows: np.ndarray) -> list:
     The mean over the supports that see a keypoint; where none does, the crop's centre.
 
     Args:
-        dataset: an `MP100Dataset`; no pictures are needed.
+        dataset: an `MP100Dataset`; no images are needed.
         rows: (N, S + 1) instance numbers, the query last.
 
     Returns:

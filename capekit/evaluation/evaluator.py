@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from capekit.evaluation.metrics import THRESHOLDS, evaluate, score_rows
+from capekit.evaluation.intervals import evaluate
+from capekit.evaluation.scores import THRESHOLDS, score_rows
 from capekit.registry import EVALUATOR
 
 

@@ -26,7 +26,7 @@ from capekit.models.losses import heatmap_mse
 from capekit.registry import MODELS
 from capekit.structures import Episode, Prediction
 
-NORMS = ('running', 'picture')
+NORMS = ('running', 'image')
 
 
 class HeatmapNetwork(BaseModule):
@@ -35,10 +35,10 @@ class HeatmapNetwork(BaseModule):
     (N, 3, H, W) normalised -> (N, outputs, 8 h, 8 w), where h x w is the backbone's coarsest map.
     """
 
-    def __init__(self, backbone: dict, in_channels: int, decoder_channels: int, outputs: int):
+    def __init__(self, backbone: dict, decoder_channels: int, outputs: int):
         super().__init__()
         self.backbone = MODELS.build(backbone)
-        self.decoder = Deconvolutions(in_channels, decoder_channels, outputs)
+        self.decoder = Deconvolutions(self.backbone.channels[-1], decoder_channels, outputs)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.decoder(self.backbone(images)[-1])
@@ -58,31 +58,30 @@ def running_statistics(network: nn.Module):
 class AdaptingEstimator(EpisodeEstimator):
     """A heat-map network that is adapted to the supports of an episode; subclasses say how.
 
-    It keeps no features: `encode` hands the pictures themselves on, and `head` learns from the supports.
+    It keeps no features: `encode` hands the images themselves on, and `head` learns from the supports.
 
     Args:
         backbone: config of a module (N, 3, H, W) -> list of feature maps, fine to coarse.
-        in_channels: of its coarsest map.
         decoder_channels: of the deconvolutions.
         max_keypoints: outputs of the network; 68 is MP-100's largest category.
         steps: of adaptation.
         rate: learning rate of adaptation.
         refine: of the decoded maxima, see `decode_heatmaps`.
         sigma: of the Gaussian targets, in cells.
-        data_preprocessor: config; normalises pictures on the device.
+        data_preprocessor: config; normalises images on the device.
     """
 
-    def __init__(self, backbone: dict, in_channels: int, decoder_channels: int, max_keypoints: int, steps: int,
-                 rate: float, refine: str, sigma: float, data_preprocessor: dict | None):
+    def __init__(self, backbone: dict, decoder_channels: int, max_keypoints: int, steps: int, rate: float,
+                 refine: str, sigma: float, data_preprocessor: dict | None):
         super().__init__(data_preprocessor)
         if refine not in REFINEMENTS:
             raise CapekitError(f'{type(self).__name__}: refine={refine!r} is not one of {", ".join(REFINEMENTS)}')
-        self.network = HeatmapNetwork(backbone, in_channels, decoder_channels, max_keypoints)
+        self.network = HeatmapNetwork(backbone, decoder_channels, max_keypoints)
         self.max_keypoints, self.steps, self.rate = max_keypoints, steps, rate
         self.refine, self.sigma = refine, sigma
 
     def encode(self, images: Tensor, points: Tensor, visible: Tensor) -> tuple:
-        """What `head` needs of N pictures as supports and as queries; arguments as in `CapeEstimator.encode`."""
+        """What `head` needs of N images as supports and as queries; arguments as in `CapeEstimator.encode`."""
         return self.encode_support(images, points, visible), self.encode_query(images)
 
     def encode_support(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
@@ -120,12 +119,12 @@ class AdaptingEstimator(EpisodeEstimator):
         raise NotImplementedError
 
     def _answer(self, parameters: dict, images: Tensor, slots: int) -> Tensor:
-        """Heat maps (N, slots, H, W) of N pictures (N, 3, H, W) uint8; slots that the network has not are zero."""
+        """Heat maps (N, slots, H, W) of N images (N, 3, H, W) uint8; slots that the network has not are zero."""
         heatmaps = functional_call(self.network, parameters, (self.data_preprocessor.normalise(images),))[:, :slots]
         return F.pad(heatmaps, (0, 0, 0, 0, 0, slots - heatmaps.shape[1]))
 
     def _error(self, heatmaps: Tensor, points: Tensor, visible: Tensor) -> Tensor:
-        """Squared error of heat maps (N, K, H, W), mean over each picture's visible keypoints; 1 where maps are empty.
+        """Squared error of heat maps (N, K, H, W), mean over each image's visible keypoints; 1 where maps are empty.
 
         One unit for every map size lets one rate serve them all.
         """
@@ -137,7 +136,7 @@ class AdaptingEstimator(EpisodeEstimator):
         return heatmap_mse(heatmaps, target, weight) * size ** 2 / (math.pi * self.sigma ** 2)
 
     def _support_error(self, parameters: dict, images: Tensor, points: Tensor, visible: Tensor) -> Tensor:
-        """`_error` of pictures (N, 3, H, W) uint8."""
+        """`_error` of images (N, 3, H, W) uint8."""
         return self._error(self._answer(parameters, images, visible.shape[1]), points, visible)
 
     def _predict(self, episode: Episode) -> Prediction:
@@ -147,20 +146,20 @@ class AdaptingEstimator(EpisodeEstimator):
 
 @MODELS.register_module()
 class FineTuneEstimator(AdaptingEstimator):
-    """Pre-trained on all pictures of the base categories, fine-tuned on the supports of each episode.
+    """Pre-trained on all images of the base categories, fine-tuned on the supports of each episode.
 
     Pre-training takes the supports and the query of a training episode alike, keypoint k of every category on output
-    k. Fine-tuning updates the whole network with Adam, as Nakamura and Harada (2019) recommend for few pictures of
+    k. Fine-tuning updates the whole network with Adam, as Nakamura and Harada (2019) recommend for few images of
     a domain that differs.
 
     Args:
         as in `AdaptingEstimator`.
     """
 
-    def __init__(self, backbone: dict, in_channels: int = 2048, decoder_channels: int = 256, max_keypoints: int = 68,
+    def __init__(self, backbone: dict, decoder_channels: int = 256, max_keypoints: int = 68,
                  steps: int = 20, rate: float = 5e-4, refine: str = 'quarter', sigma: float = 2.0,
                  data_preprocessor: dict | None = None):
-        super().__init__(backbone, in_channels, decoder_channels, max_keypoints, steps, rate, refine, sigma,
+        super().__init__(backbone, decoder_channels, max_keypoints, steps, rate, refine, sigma,
                          data_preprocessor)
 
     @torch.enable_grad()
@@ -174,7 +173,7 @@ class FineTuneEstimator(AdaptingEstimator):
         return {name: value.detach() for name, value in parameters.items()}
 
     def _loss(self, episode: Episode) -> dict:
-        """`heatmap_loss` of every picture, without adaptation."""
+        """`heatmap_loss` of every image, without adaptation."""
         images = torch.cat((episode.support_images.flatten(0, 1), episode.query_images))
         points = torch.cat((episode.support_points.flatten(0, 1), episode.query_points))
         visible = torch.cat((episode.support_visible.flatten(0, 1), episode.query_visible))
@@ -190,27 +189,27 @@ class MAMLEstimator(AdaptingEstimator):
     Args:
         max_norm: of the gradient of a step of adaptation, which is shortened to it: without that the steps of a network
             that does not start from trained weights outgrow it within a hundred iterations.
-        norm: 'running': BatchNorm, whose statistics one pass of the batch's pictures, without gradient, brings up to
+        norm: 'running': BatchNorm, whose statistics one pass of the batch's images, without gradient, brings up to
             date before each training step; one query alone would give poor statistics, and others than those of a
-            test. 'picture': every picture normalised by itself in the place of BatchNorm; no statistics lag behind the
+            test. 'image': every image normalised by itself in the place of BatchNorm; no statistics lag behind the
             weights, so that training from random weights is faster.
         first_order: leave out the second derivatives of the adaptation (the paper's section 5.2: nearly as good).
         test_steps: of adaptation in eval mode; None = `steps`.
         others: as in `AdaptingEstimator`.
     """
 
-    def __init__(self, backbone: dict, in_channels: int = 2048, decoder_channels: int = 256, max_keypoints: int = 68,
+    def __init__(self, backbone: dict, decoder_channels: int = 256, max_keypoints: int = 68,
                  steps: int = 5, rate: float = 0.01, max_norm: float = 1.0, norm: str = 'running',
                  first_order: bool = True, test_steps: int | None = None, refine: str = 'quarter', sigma: float = 2.0,
                  data_preprocessor: dict | None = None):
-        super().__init__(backbone, in_channels, decoder_channels, max_keypoints, steps, rate, refine, sigma,
+        super().__init__(backbone, decoder_channels, max_keypoints, steps, rate, refine, sigma,
                          data_preprocessor)
         if norm not in NORMS:
             raise CapekitError(f'MAMLEstimator: norm={norm!r} is not one of {", ".join(NORMS)}')
         self.max_norm, self.norm, self.first_order = max_norm, norm, first_order
         self.test_steps = steps if test_steps is None else test_steps
-        if norm == 'picture':
-            normalise_each_picture(self.network)
+        if norm == 'image':
+            normalise_each_image(self.network)
 
     def _adapt(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
         gradient = torch.func.grad(self._support_error)
@@ -234,7 +233,7 @@ class MAMLEstimator(AdaptingEstimator):
             extras['heatmaps'], episode.query_points, episode.query_visible & extras['mask']))
 
 
-def normalise_each_picture(network: nn.Module) -> None:
+def normalise_each_image(network: nn.Module) -> None:
     """Put an InstanceNorm with the same weights in the place of every BatchNorm."""
     for name, child in network.named_children():
         if isinstance(child, nn.BatchNorm2d):
@@ -242,4 +241,4 @@ def normalise_each_picture(network: nn.Module) -> None:
             own.load_state_dict(dict(weight=child.weight, bias=child.bias))
             setattr(network, name, own)
         else:
-            normalise_each_picture(child)
+            normalise_each_image(child)

@@ -1,6 +1,8 @@
-"""The estimator every method shares: pictures to feature maps, feature maps to a head's answer."""
+"""The estimator every method shares: images to feature maps, feature maps to a head's answer."""
 
+import inspect
 
+import numpy as np
 import torch
 from mmengine.model import BaseModel
 from torch import Tensor
@@ -43,14 +45,14 @@ class EpisodeEstimator(BaseModel):
 class CapeEstimator(EpisodeEstimator):
     """A backbone and a head.
 
-    `encode` sees single pictures and never an episode: that is what lets evaluation encode each picture once, however
-    many episodes it is in. What the encoded pictures mean to each other is the head's business (`models/heads`).
+    `encode` sees single images and never an episode: that is what lets evaluation encode each image once, however
+    many episodes it is in. What the encoded images mean to each other is the head's business (`models/heads`).
 
     Args:
         backbone: config of a module (N, 3, H, W) -> list of feature maps, fine to coarse.
-        head: config of a head, see `models/heads/__init__.py`.
+        head: config of a head, see `models/heads/__init__.py`; its `in_channels` are the backbone's.
         support_backbone: config of a second network for the supports; None shares `backbone`.
-        data_preprocessor: config; normalises pictures on the device.
+        data_preprocessor: config; normalises images on the device.
     """
 
     def __init__(self, backbone: dict, head: dict, support_backbone: dict | None = None,
@@ -58,10 +60,24 @@ class CapeEstimator(EpisodeEstimator):
         super().__init__(data_preprocessor)
         self.backbone = MODELS.build(backbone)
         self.support_backbone = MODELS.build(support_backbone) if support_backbone else None
-        self.head = MODELS.build(head)
+        self.head = MODELS.build(self._with_channels(head))
+
+    def _with_channels(self, head: dict) -> dict:
+        """The head's config with the backbone's `channels` as `in_channels`, where the head asks for them."""
+        target = MODELS.get(head['type']) if isinstance(head['type'], str) else head['type']
+        if 'in_channels' not in inspect.signature(target).parameters:
+            return head
+        stated = head.get('in_channels')
+        channels = getattr(self.backbone, 'channels', stated)
+        if channels is None:
+            raise CapekitError(f'{type(self.backbone).__name__} does not say what `channels` its maps have, fine to '
+                               'coarse; state them as model.head.in_channels')
+        if stated is not None and tuple(np.atleast_1d(stated)) != tuple(channels):
+            raise CapekitError(f'model.head.in_channels={stated}: the backbone gives {channels}; leave in_channels out')
+        return dict(head, in_channels=tuple(channels))
 
     def encode(self, images: Tensor, points: Tensor, visible: Tensor) -> tuple:
-        """What the head keeps of N pictures, should they serve as supports and should they serve as queries.
+        """What the head keeps of N images, should they serve as supports and should they serve as queries.
 
         Args:
             images: (N, 3, H, W) uint8 RGB.
@@ -77,12 +93,12 @@ class CapeEstimator(EpisodeEstimator):
         return self.head.encode_support(support_maps, points, visible), self.head.encode_query(maps)
 
     def encode_support(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
-        """Support features of N pictures, dict of tensors (N, ...); arguments as in `encode`."""
+        """Support features of N images, dict of tensors (N, ...); arguments as in `encode`."""
         maps = (self.support_backbone or self.backbone)(self.data_preprocessor.normalise(images))
         return self.head.encode_support(maps, points, visible)
 
     def encode_query(self, images: Tensor) -> dict:
-        """Query features of N pictures (N, 3, H, W) uint8 RGB, dict of tensors (N, ...)."""
+        """Query features of N images (N, 3, H, W) uint8 RGB, dict of tensors (N, ...)."""
         return self.head.encode_query(self.backbone(self.data_preprocessor.normalise(images)))
 
     def _predict(self, episode: Episode) -> Prediction:

@@ -12,7 +12,7 @@ from capekit.structures import Episode
 
 @MODELS.register_module()
 class CapePreprocessor(BaseDataPreprocessor):
-    """Moves an episode to the device and normalises its pictures there, not in a data loader worker.
+    """Moves an episode to the device and normalises its images there, not in a data loader worker.
 
     Args:
         mean, std: of RGB in 0..255, one value a channel; ImageNet's by default.

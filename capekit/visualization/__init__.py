@@ -1,4 +1,4 @@
-"""Pictures of what a method saw and what it answered."""
+"""Images of what a method saw and what it answered."""
 
 from .panels import draw_rows
 

@@ -1,4 +1,4 @@
-"""FMMP's own pictures: padded keypoints (the paper's figure 3) and where features are mined (its figure 5)."""
+"""FMMP's own images: padded keypoints (the paper's figure 3) and where features are mined (its figure 5)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from capekit.datasets.padding import Padding
 from capekit.models.layers import DeformableAttention
+from capekit.models.padding import Padding
 from capekit.structures import Episode
 from capekit.visualization.panels import (
     PANEL_INCHES,
@@ -16,7 +16,7 @@ from capekit.visualization.panels import (
     draw_keypoints,
     draw_sampling,
     keypoint_colors,
-    show_picture,
+    show_image,
 )
 
 
@@ -33,10 +33,10 @@ def padding_figure(episode: Episode, paddings: Sequence[tuple[str, Padding]]):
     from matplotlib.figure import Figure  # heavy: imported where it is used
     figure = Figure(figsize=(PANEL_INCHES * (len(paddings) + 1), 2 * (PANEL_INCHES + 0.2)))
     grid = figure.subplots(2, len(paddings) + 1, squeeze=False)
-    pictures = (('support', episode.support_images[0, 0], episode.support_points[:, 0], episode.support_visible[:, 0]),
-                ('query', episode.query_images[0], episode.query_points, episode.query_visible))
+    panels = (('support', episode.support_images[0, 0], episode.support_points[:, 0], episode.support_visible[:, 0]),
+              ('query', episode.query_images[0], episode.query_points, episode.query_visible))
     count = int(episode.num_keypoints[0])
-    for axes, (name, image, points, visible) in zip(grid, pictures, strict=True):
+    for axes, (name, image, points, visible) in zip(grid, panels, strict=True):
         image, size = image.permute(1, 2, 0).numpy(), image.shape[-1]
         draw_keypoints(axes[0], image, points[0, :count].numpy() * size, visible[0, :count].numpy(),
                        episode.links[0].numpy(), f'{name}: {count} keypoints')
@@ -106,7 +106,7 @@ def sampling_figure(estimator, episode: Episode, keypoints: Sequence[int], layer
         if episode.support_visible[0, 0, keypoint]:
             _draw_sampling(axes[0], support, on_support, keypoint, f'support, keypoint {keypoint}')
         else:
-            show_picture(axes[0], support, f'support, keypoint {keypoint}: not visible')
+            show_image(axes[0], support, f'support, keypoint {keypoint}: not visible')
         _draw_sampling(axes[1], query, on_query, keypoint, f'query, keypoint {keypoint}')
         draw_estimate(axes[2], query, prediction.points[0, keypoint].numpy() * size,
                       labels[keypoint] if episode.query_visible[0, keypoint] else None,

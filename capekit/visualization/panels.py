@@ -14,12 +14,12 @@ MAX_SUPPORTS = 3
 
 
 def keypoint_colors(count: int) -> list:
-    """`count` RGB tuples in [0, 1], neighbours told apart by hue, the same for a keypoint in every picture."""
+    """`count` RGB tuples in [0, 1], neighbours told apart by hue, the same for a keypoint in every image."""
     return [colorsys.hsv_to_rgb(k / count, 0.85, 1.0) for k in range(count)]
 
 
-def show_picture(axes, image: np.ndarray, title: str) -> None:
-    """A (H, W, 3) uint8 RGB picture filling the panel, the title above it."""
+def show_image(axes, image: np.ndarray, title: str) -> None:
+    """A (H, W, 3) uint8 RGB image filling the panel, the title above it."""
     axes.imshow(image)
     axes.set_xlim(-0.5, image.shape[1] - 0.5)
     axes.set_ylim(image.shape[0] - 0.5, -0.5)
@@ -29,7 +29,7 @@ def show_picture(axes, image: np.ndarray, title: str) -> None:
 
 def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndarray, links: Sequence,
                    title: str, colors: Sequence | None = None) -> None:
-    """One panel: a picture, the links whose both ends are visible, the keypoints.
+    """One panel: an image, the links whose both ends are visible, the keypoints.
 
     Args:
         axes: of matplotlib.
@@ -37,11 +37,11 @@ def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndar
         points: (K, 2) x, y in pixels of the image.
         visible: (K,) bool: those to draw.
         links: (E, 2) int64, or a list of pairs.
-        title: above the picture.
+        title: above the image.
         colors: (K, 3) RGB in [0, 1]; None for `keypoint_colors`.
     """
     colors = keypoint_colors(len(points)) if colors is None else colors
-    show_picture(axes, image, title)
+    show_image(axes, image, title)
     for a, b in links:
         if visible[a] and visible[b]:
             axes.plot(*points[[a, b]].T, color='white', linewidth=0.8, alpha=0.7)
@@ -52,14 +52,14 @@ def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndar
 def draw_sampling(axes, image: np.ndarray, references: np.ndarray, locations: np.ndarray, weights: np.ndarray,
                   title: str) -> None:
     """One panel, in pixels: references (R, 2) as red crosses, sampling points (P, 2) green, opaque as weights (P,)."""
-    show_picture(axes, image, title)
+    show_image(axes, image, title)
     axes.scatter(*locations.T, s=9, c=[(0.1, 1.0, 0.2, w) for w in weights / weights.max()], linewidths=0)
     axes.scatter(*references.T, s=35, c='red', marker='x', linewidths=1.2)
 
 
 def draw_estimate(axes, image: np.ndarray, estimate: np.ndarray, label: np.ndarray | None, title: str) -> None:
     """One panel: an estimate (2,) as a green circle, a red arrow from it to its label (2,), where there is one."""
-    show_picture(axes, image, title)
+    show_image(axes, image, title)
     axes.plot(*estimate, 'o', markersize=8, markerfacecolor='none', markeredgecolor='lime', markeredgewidth=1.5)
     if label is not None:
         axes.annotate('', xy=label, xytext=estimate, arrowprops=dict(arrowstyle='->', color='red', linewidth=1.3))
@@ -70,7 +70,7 @@ def draw_rows(dataset: MP100Dataset, rows: np.ndarray, points: np.ndarray, folde
     """Draw the first query of the first episodes of every category.
 
     Args:
-        dataset: with pictures.
+        dataset: with images.
         rows: (N, S + 1) instance numbers.
         points: (N, Kmax, 2) predictions in image pixels.
         folder: gets `<category id>_<name>.png`.
@@ -99,7 +99,7 @@ def draw_rows(dataset: MP100Dataset, rows: np.ndarray, points: np.ndarray, folde
 
 
 def _draw_row(axes, dataset, category, row: np.ndarray, predicted: np.ndarray, supports: int) -> None:
-    """One line of panels: `supports` support pictures, the query with its labels, the query with the prediction."""
+    """One line of panels: `supports` support images, the query with its labels, the query with the prediction."""
     crops = [dataset.crop(int(number)) for number in row]
     size, query = dataset.image_size, crops[-1]
     scored = np.all([crop.visible for crop in crops], 0)

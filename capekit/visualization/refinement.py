@@ -14,7 +14,7 @@ from capekit.visualization.panels import (
     draw_keypoints,
     draw_sampling,
     keypoint_colors,
-    show_picture,
+    show_image,
 )
 
 
@@ -25,7 +25,7 @@ def _panels(rows: int, columns: int) -> tuple:
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def _picture(image: torch.Tensor) -> np.ndarray:
+def _image(image: torch.Tensor) -> np.ndarray:
     return image.permute(1, 2, 0).numpy()
 
 
@@ -47,7 +47,7 @@ def structure_figure(estimator, episode: Episode):
     supports = min(episode.shots, MAX_SUPPORTS)
     figure, ((*panels, last),) = _panels(1, supports + 1)
     for shot, axes in enumerate(panels):
-        image = _picture(episode.support_images[0, shot])
+        image = _image(episode.support_images[0, shot])
         points = episode.support_points[0, shot, :count].numpy() * image.shape[0]
         visible = episode.support_visible[0, shot, :count].numpy()
         draw_keypoints(axes, image, points, visible, [], f'support {shot + 1}: {len(edges)} edges')
@@ -77,7 +77,7 @@ def attention_figure(estimator, episode: Episode, keypoints: Sequence[int]):
         matplotlib's Figure.
     """
     prediction = estimator(episode, mode='predict')
-    extras, query = prediction.extras, _picture(episode.query_images[0])
+    extras, query = prediction.extras, _image(episode.query_images[0])
     similarity = extras['similarity'][0].flatten(1).softmax(-1).view(extras['similarity'].shape[1:])
     size, stages = query.shape[0], len(prediction.layers)
     starts = torch.cat((extras['peaks'][None], prediction.layers[:-1]))[:, 0].numpy() * size
@@ -86,12 +86,12 @@ def attention_figure(estimator, episode: Episode, keypoints: Sequence[int]):
     for axes, k in zip(grid, keypoints, strict=True):
         weights = extras['instance_weights'][0, :, k]
         shot = int(weights.argmax())
-        support = _picture(episode.support_images[0, shot])
+        support = _image(episode.support_images[0, shot])
         only = np.arange(episode.support_points.shape[2]) == k
         draw_keypoints(axes[0], support, episode.support_points[0, shot].numpy() * size,
                        only & episode.support_visible[0, shot].numpy(), [],
                        f'keypoint {k}, support {shot + 1} weighs {weights[shot]:.2f}')
-        show_picture(axes[1], query, 'similarity')
+        show_image(axes[1], query, 'similarity')
         axes[1].imshow(similarity[k].numpy(), extent=(-0.5, size - 0.5, size - 0.5, -0.5),
                        cmap='jet', alpha=0.5)
         for stage in range(stages):
@@ -118,7 +118,7 @@ def stages_figure(estimator, episode: Episode):
     """
     prediction = estimator(episode, mode='predict')
     steps = _steps(prediction)
-    query, count = _picture(episode.query_images[0]), int(episode.num_keypoints[0])
+    query, count = _image(episode.query_images[0]), int(episode.num_keypoints[0])
     labels, visible = (value[0, :count].numpy() for value in (episode.query_points, episode.query_visible))
     seen = visible & episode.support_visible[0, :, :count].all(0).numpy()
     labels, size = labels * query.shape[0], query.shape[0]
@@ -128,7 +128,7 @@ def stages_figure(estimator, episode: Episode):
         points = points[0, :count].numpy() * size
         errors = np.linalg.norm(points - labels, axis=1)[seen]
         mean = f', mean error {errors.mean():.1f} px' if len(errors) else ''
-        show_picture(axes, query, title + mean)
+        show_image(axes, query, title + mean)
         for k, color in enumerate(keypoint_colors(count)):
             if seen[k]:
                 axes.plot(*np.stack((points[k], labels[k])).T, color='white', linewidth=0.8)

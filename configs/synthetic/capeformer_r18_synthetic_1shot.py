@@ -5,5 +5,5 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(name='resnet18.tv_in1k', strides=(8,), weights=None),
-    head=dict(in_channels=128, channels=128, hidden_channels=256, encoder_layers=1, decoder_layers=1,
+    head=dict(channels=128, hidden_channels=256, encoder_layers=1, decoder_layers=1,
               similarity_error='cross_entropy', heatmap_weight=0.5))

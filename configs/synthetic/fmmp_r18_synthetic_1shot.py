@@ -5,7 +5,7 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(name='resnet18.tv_in1k', strides=(8, 16), weights=None),
-    head=dict(in_channels=(128, 256), channels=128, hidden_channels=256, num_layers=2, dropout=0.0,
+    head=dict(channels=128, hidden_channels=256, num_layers=2, dropout=0.0,
               matching_weight=3.0))
 # Features first: mining that reads them while they are noise settles on the mean pose and never leaves it again. The
 # paper starts from ImageNet weights instead.

@@ -3,5 +3,5 @@ _base_ = [
     '../_base_/models/maml_r50.py', '../_base_/datasets/synthetic_1shot.py',
     '../_base_/schedules/synthetic_cpu.py', '../_base_/default_runtime.py'
 ]
-model = dict(in_channels=256, decoder_channels=64, steps=2, norm='picture',
+model = dict(decoder_channels=64, steps=2, norm='image',
              backbone=dict(name='resnet18.tv_in1k', strides=(16,), weights=None))

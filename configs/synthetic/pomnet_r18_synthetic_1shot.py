@@ -6,6 +6,6 @@ _base_ = [
 _backbone = dict(name='resnet18.tv_in1k', strides=(16,), weights=None)
 model = dict(
     backbone=_backbone, support_backbone=_backbone,
-    head=dict(in_channels=256, channels=128, hidden_channels=256, encoder_layers=1, interaction_layers=2,
+    head=dict(channels=128, hidden_channels=256, encoder_layers=1, interaction_layers=2,
               decoder_channels=32))
 del _backbone

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from coco_files import content, write, write_pictures
+from coco_files import content, write, write_images
 
 from capekit.datasets import MP100Dataset
 from capekit.datasets.audit import audit
@@ -16,7 +16,7 @@ from capekit.errors import CapekitError
 def tiny(tmp_path):
     """Content, annotation file and image folder of two sound categories."""
     data = content()
-    return data, write(tmp_path / 'tiny.json', data), write_pictures(tmp_path / 'images', data)
+    return data, write(tmp_path / 'tiny.json', data), write_images(tmp_path / 'images', data)
 
 
 def test_published_files_are_clean(shared):
@@ -37,7 +37,7 @@ def test_sound_data(tiny):
     json.dumps(result.to_dict())
 
 
-def test_missing_unreadable_and_wrong_pictures(tiny):
+def test_missing_unreadable_and_wrong_images(tiny):
     data, path, images = tiny
     (images / 'cup/0.jpg').unlink()
     (images / 'cup/1.jpg').write_bytes((images / 'cup/1.jpg').read_bytes()[:900])

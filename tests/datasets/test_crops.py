@@ -1,9 +1,9 @@
-"""Crops: equal to the byte with recorded ones, both ways through the matrix, and damaged pictures."""
+"""Crops: equal to the byte with recorded ones, both ways through the matrix, and damaged images."""
 
 import cv2
 import numpy as np
 import pytest
-from coco_files import content, write, write_pictures
+from coco_files import content, write, write_images
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,7 +74,7 @@ def test_rotation_turns_around_the_centre():
     assert np.allclose(crops.transform_points([[100, 228]], matrix), [[256, 128]], atol=1e-3)
 
 
-def test_zeros_outside_the_picture():
+def test_zeros_outside_the_image():
     image = np.full((20, 20, 3), 200, np.uint8)
     center, side = crops.box_to_square(np.array([0, 0, 19, 19]))
     crop = crops.warp(image, crops.crop_matrix(center, side, 0.0, 64), 64)
@@ -90,10 +90,10 @@ def test_augmentation_stays_in_its_limits():
     assert np.array([Augmentation(0.0, 0.0).draw(rng) for _ in range(5)]).tolist() == [[1.0, 0.0]] * 5
 
 
-def test_augmented_crop_moves_points_with_the_picture(tmp_path):
+def test_augmented_crop_moves_points_with_the_image(tmp_path):
     data = content(per_category=2)
     data['annotations'][0]['keypoints'] = [30.0, 30.0, 2, 0.0, 0.0, 0, 40.0, 20.0, 1]
-    dataset = MP100Dataset(write(tmp_path / 'a.json', data), write_pictures(tmp_path / 'images', data), augment={})
+    dataset = MP100Dataset(write(tmp_path / 'a.json', data), write_images(tmp_path / 'images', data), augment={})
     plain, turned = dataset.crop(0), dataset.crop(0, np.random.default_rng(1))
     assert not np.array_equal(plain.image, turned.image)
     for crop in (plain, turned):
@@ -109,37 +109,37 @@ def test_augmented_crop_moves_points_with_the_picture(tmp_path):
 
 @pytest.mark.parametrize('suffix', ['.jpg', '.png'])
 def test_pixels_are_those_of_opencv(tmp_path, suffix):
-    path = str(tmp_path / f'picture{suffix}')
+    path = str(tmp_path / f'image{suffix}')
     cv2.imwrite(path, np.random.default_rng(0).integers(0, 256, (31, 47, 3), dtype=np.uint8))
     assert np.array_equal(crops.read_image(path), cv2.imread(path)[:, :, ::-1])
 
 
 @pytest.mark.parametrize('suffix', ['.jpg', '.png'])
 @pytest.mark.parametrize('kept', [0.05, 0.5, 0.9, 0.999])
-def test_truncated_pictures(tmp_path, suffix, kept):
-    path = tmp_path / f'picture{suffix}'
+def test_truncated_images(tmp_path, suffix, kept):
+    path = tmp_path / f'image{suffix}'
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8))
     data = path.read_bytes()
     path.write_bytes(data[:int(len(data) * kept)])
-    with pytest.raises(CapekitError, match=f'picture{suffix}.*damaged'):
+    with pytest.raises(CapekitError, match=f'image{suffix}.*damaged'):
         crops.read_image(str(path))
 
 
-@pytest.mark.parametrize('data', [b'', b'no picture at all', b'\xff\xd8\xff\xd9'])
-def test_no_picture(tmp_path, data):
+@pytest.mark.parametrize('data', [b'', b'no image at all', b'\xff\xd8\xff\xd9'])
+def test_no_image(tmp_path, data):
     path = tmp_path / 'text.jpg'
     path.write_bytes(data)
     with pytest.raises(CapekitError, match='text.jpg'):
         crops.read_image(str(path))
 
 
-def test_missing_picture(tmp_path):
+def test_missing_image(tmp_path):
     with pytest.raises(CapekitError, match='gone.jpg'):
         crops.read_image(str(tmp_path / 'gone.jpg'))
 
 
-def test_bytes_behind_the_picture_do_no_harm(tmp_path):
-    path = tmp_path / 'picture.jpg'
+def test_bytes_behind_the_image_do_no_harm(tmp_path):
+    path = tmp_path / 'image.jpg'
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (31, 47, 3), dtype=np.uint8))
     before = crops.read_image(str(path))
     path.write_bytes(path.read_bytes() + b'written by some camera' * 10)

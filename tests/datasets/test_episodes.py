@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from coco_files import content, write, write_pictures
+from coco_files import content, write, write_images
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
@@ -31,7 +31,7 @@ def dataset(tmp_path):
     data = content(categories=[(1, 'cup', 3), (2, 'bird', 4), (3, 'fish', 5)], per_category=8)
     dropped = {205, 206, 207, 303, 304, 305, 306, 307}
     data['annotations'] = [annotation for annotation in data['annotations'] if annotation['id'] not in dropped]
-    return MP100Dataset(write(tmp_path / 'a.json', data), write_pictures(tmp_path / 'images', data), image_size=48,
+    return MP100Dataset(write(tmp_path / 'a.json', data), write_images(tmp_path / 'images', data), image_size=48,
                         augment={})
 
 

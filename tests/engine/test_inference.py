@@ -1,11 +1,11 @@
-"""Predicting rows: each picture encoded once, in bounded memory, with the answers of the plain loop."""
+"""Predicting rows: each image encoded once, in bounded memory, with the answers of the plain loop."""
 
 from collections import Counter
 
 import numpy as np
 import pytest
 import torch
-from coco_files import content, write, write_pictures
+from coco_files import content, write, write_images
 from torch import nn
 
 from capekit.datasets import MP100Dataset, released_test_episodes
@@ -43,9 +43,9 @@ class MeanColour(nn.Module):
 
 @pytest.fixture(scope='module')
 def dataset(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('pictures')
+    folder = tmp_path_factory.mktemp('images')
     data = content(categories=((1, 'cup', 3), (2, 'bird', 4), (7, 'hat', 6)), per_category=9)
-    return MP100Dataset(write(folder / 'ann.json', data), write_pictures(folder / 'images', data), image_size=32)
+    return MP100Dataset(write(folder / 'ann.json', data), write_images(folder / 'images', data), image_size=32)
 
 
 def _collect(batches, count):
@@ -57,11 +57,11 @@ def _collect(batches, count):
     return answers
 
 
-@pytest.mark.parametrize('max_pictures', [1000, 9, 6])
+@pytest.mark.parametrize('max_images', [1000, 9, 6])
 @pytest.mark.parametrize('shots', [1, 3])
-def test_equal_to_pair_by_pair(dataset, shots, max_pictures):
+def test_equal_to_pair_by_pair(dataset, shots, max_images):
     rows = released_test_episodes(dataset, shots, queries=3, episodes=4)
-    predictor = RowPredictor(MeanColour(), dataset, batch_size=5, max_pictures=max_pictures)
+    predictor = RowPredictor(MeanColour(), dataset, batch_size=5, max_images=max_images)
     kept = _collect(predictor.predict(rows), len(rows))
     pairs = _collect(predictor.predict_pairs(rows), len(rows))
     for row, a, b in zip(rows, kept, pairs, strict=True):
@@ -69,7 +69,7 @@ def test_equal_to_pair_by_pair(dataset, shots, max_pictures):
         np.testing.assert_allclose(a, b, atol=1e-3)
 
 
-def test_no_picture_is_encoded_twice(dataset):
+def test_no_image_is_encoded_twice(dataset):
     rows = released_test_episodes(dataset, 2, queries=3, episodes=20)
     estimator = MeanColour()
     for _ in RowPredictor(estimator, dataset, batch_size=4).predict(rows):
@@ -79,7 +79,7 @@ def test_no_picture_is_encoded_twice(dataset):
 
 def test_memory_is_bounded(dataset):
     rows = released_test_episodes(dataset, 1, queries=4, episodes=8)
-    predictor = RowPredictor(MeanColour(), dataset, batch_size=4, max_pictures=5)
+    predictor = RowPredictor(MeanColour(), dataset, batch_size=4, max_images=5)
     parts = predictor._parts(rows)
     assert max(len(part['needed']) for part in parts) <= 5
     assert np.array_equal(np.sort(np.concatenate([part['rows'] for part in parts])), np.arange(len(rows)))

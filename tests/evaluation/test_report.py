@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from coco_files import content, write, write_pictures
+from coco_files import content, write, write_images
 
 from capekit.datasets import MP100Dataset, released_test_episodes
 from capekit.errors import CapekitError
@@ -21,8 +21,8 @@ from capekit.evaluation import (
     save_predictions,
     score_rows,
     text_table,
-    write_json,
 )
+from capekit.files import write_json
 
 
 @pytest.fixture
@@ -88,16 +88,16 @@ def test_dump_round_trip(dataset, rows, dumps):
         assert set(arrays) == {'rows', 'points', 'meta'}
 
 
-def test_dump_of_a_filter_and_of_skipped_pictures(tmp_path):
+def test_dump_of_a_filter_and_of_skipped_images(tmp_path):
     data = content(per_category=8)
-    annotations, images = write(tmp_path / 'a.json', data), write_pictures(tmp_path / 'images', data)
+    annotations, images = write(tmp_path / 'a.json', data), write_images(tmp_path / 'images', data)
     (images / 'bird/0.jpg').unlink()
     dataset = MP100Dataset(annotations, images, categories=[2], missing_images='skip')
     rows = released_test_episodes(dataset, 1, queries=3, episodes=2)
     save_predictions(tmp_path / 'd.npz', rows, predictions(dataset, rows, 1.0), dict(dataset.source))
     again = dataset_of(load_predictions(tmp_path / 'd.npz'))
     assert again.source == dataset.source and len(again) == 7
-    # Another picture gone since: the rows would number other instances.
+    # Another image gone since: the rows would number other instances.
     (images / 'bird/1.jpg').unlink()
     with pytest.raises(CapekitError, match='other instances'):
         dataset_of(load_predictions(tmp_path / 'd.npz'))

@@ -8,8 +8,8 @@ import torch
 from capekit.apis import init_estimator
 from capekit.errors import CapekitError
 
-SMALL = {'model.backbone.name': 'resnet10t.c3_in1k', 'model.backbone.strides': [16], 'model.in_channels': 256,
-         'model.decoder_channels': 16, 'model.max_keypoints': 10}
+SMALL = {'model.backbone.name': 'resnet10t.c3_in1k', 'model.backbone.strides': [16], 'model.decoder_channels': 16,
+         'model.max_keypoints': 10}
 
 
 def _estimator(repo, method, **options):
@@ -93,8 +93,8 @@ def test_training_maml_updates_the_running_statistics(repo, make_episode):
     assert not torch.equal(estimator.network.decoder[1].running_var, before) and estimator.network.training
 
 
-def test_each_picture_is_normalised_by_itself(repo, make_episode):
-    estimator = _estimator(repo, 'maml', norm='picture').train()
+def test_each_image_is_normalised_by_itself(repo, make_episode):
+    estimator = _estimator(repo, 'maml', norm='image').train()
     images = estimator.data_preprocessor.normalise(make_episode().query_images)
     torch.testing.assert_close(estimator.network(images)[:1], estimator.network(images[:1]), atol=1e-5, rtol=0)
     assert not [name for name in estimator.state_dict() if 'running' in name]
@@ -108,7 +108,7 @@ def test_steps_of_adaptation_are_no_longer_than_allowed(repo, make_episode):
 
 
 def test_unknown_norm_names_the_valid_ones(repo):
-    with pytest.raises(CapekitError, match="norm='batch' is not one of running, picture"):
+    with pytest.raises(CapekitError, match="norm='batch' is not one of running, image"):
         _estimator(repo, 'maml', norm='batch')
 
 

@@ -94,16 +94,16 @@ def test_fmmp(shared, repo, name):
     np.testing.assert_allclose(extras['padded_layers'], case['out/layers'], rtol=0, atol=5e-5)
     np.testing.assert_array_equal(prediction.points, prediction.layers[-1])
     # The query, which the loss pads, and the matrix of edges whose two ends are visible.
-    for picture in range(case['images'].shape[1]):
-        points, visible = (torch.from_numpy(case[key][:, picture]) for key in ('points', 'visible'))
+    for image in range(case['images'].shape[1]):
+        points, visible = (torch.from_numpy(case[key][:, image]) for key in ('points', 'visible'))
         points, visible = extras['padding'].pad(points / 256, visible)
-        np.testing.assert_array_equal(points, case['out/padded_points'][:, picture])
-        np.testing.assert_array_equal(visible, case['out/padded_visible'][:, picture])
+        np.testing.assert_array_equal(points, case['out/padded_points'][:, image])
+        np.testing.assert_array_equal(visible, case['out/padded_visible'][:, image])
         for sample, edges in enumerate(extras['padding'].edges(visible)):
             linked = torch.zeros(len(visible[sample]), len(visible[sample]), dtype=torch.bool)
             a, b = torch.tensor(edges).T
             linked[a, b] = linked[b, a] = visible[sample][a] & visible[sample][b]
-            np.testing.assert_array_equal(linked, case['out/padded_links'][sample, picture])
+            np.testing.assert_array_equal(linked, case['out/padded_links'][sample, image])
     _check_losses(estimator, episode, case)
 
 

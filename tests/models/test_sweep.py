@@ -9,23 +9,22 @@ from capekit.apis import init_estimator
 from capekit.structures import Episode
 
 SMALL = {'model.backbone.name': 'resnet10t.c3_in1k', 'model.backbone.strides': [16]}
-CAPEFORMER = {**SMALL, 'model.head.in_channels': 256, 'model.head.channels': 32, 'model.head.hidden_channels': 64,
+CAPEFORMER = {**SMALL, 'model.head.channels': 32, 'model.head.hidden_channels': 64,
               'model.head.num_slots': 40}
 CAPEFORMER_CONFIG = 'configs/capeformer/capeformer_r50_mp100-split1_1shot.py'
 POMNET = {**SMALL, 'model.support_backbone.name': 'resnet10t.c3_in1k', 'model.support_backbone.strides': [16],
-          'model.head.in_channels': 256, 'model.head.channels': 32, 'model.head.hidden_channels': 64,
+          'model.head.channels': 32, 'model.head.hidden_channels': 64,
           'model.head.decoder_channels': 16}
 POMNET_CONFIG = 'configs/_base_/models/pomnet_r50.py'
-FMMP = {'model.backbone.name': 'resnet10t.c3_in1k', 'model.head.in_channels': [128, 256, 512],
-        'model.head.channels': 32, 'model.head.hidden_channels': 32, 'model.head.num_slots': 40}
+FMMP = {'model.backbone.name': 'resnet10t.c3_in1k', 'model.head.channels': 32, 'model.head.hidden_channels': 32,
+        'model.head.num_slots': 40}
 FMMP_CONFIG = 'configs/fmmp/fmmp_r50_mp100-split1_1shot.py'
-SDPNET = {**SMALL, 'model.head.in_channels': [256], 'model.head.channels': 32, 'model.head.hidden_channels': 64,
+SDPNET = {**SMALL, 'model.head.channels': 32, 'model.head.hidden_channels': 64,
           'model.head.num_slots': 40, 'model.head.stages': 2}
 SDPNET_CONFIG = 'configs/_base_/models/sdpnet_r50.py'
-SDPNET_HR = {**SDPNET, 'model.backbone.name': 'hrnet_w18_small', 'model.backbone.strides': [4, 32],
-             'model.head.in_channels': [16, 128]}
+SDPNET_HR = {**SDPNET, 'model.backbone.name': 'hrnet_w18_small', 'model.backbone.strides': [4, 32]}
 SDPNET_HR_CONFIG = 'configs/_base_/models/sdpnet_hrnet32.py'
-ADAPTING = {**SMALL, 'model.in_channels': 256, 'model.decoder_channels': 16, 'model.max_keypoints': 40,
+ADAPTING = {**SMALL, 'model.decoder_channels': 16, 'model.max_keypoints': 40,
             'model.steps': 2}
 METHODS = {
     'capeformer': (CAPEFORMER_CONFIG, CAPEFORMER),
@@ -56,7 +55,7 @@ METHODS = {
     'finetune': ('configs/_base_/models/finetune_r50.py', ADAPTING),
     'maml': ('configs/_base_/models/maml_r50.py', ADAPTING),
     'maml-second_order': ('configs/_base_/models/maml_r50.py', {**ADAPTING, 'model.first_order': False}),
-    'maml-each_picture_normalised': ('configs/_base_/models/maml_r50.py', {**ADAPTING, 'model.norm': 'picture'}),
+    'maml-each_image_normalised': ('configs/_base_/models/maml_r50.py', {**ADAPTING, 'model.norm': 'image'}),
     'sdpnet': (SDPNET_CONFIG, SDPNET),
     'sdpnet-average': (SDPNET_CONFIG, {**SDPNET, 'model.head.aggregation': 'average'}),
     'sdpnet-weighted': (SDPNET_CONFIG, {**SDPNET, 'model.head.aggregation': 'weighted'}),

@@ -4,7 +4,7 @@ import runpy
 import sys
 
 import pytest
-from coco_files import content, write, write_pictures
+from coco_files import content, write, write_images
 
 
 @pytest.fixture(scope='session')
@@ -16,7 +16,7 @@ def small(tmp_path_factory):
         ids = [10 * number + n for n in (1, 2, 3)]
         data = content(categories=[(i, f'{stage}{i}', 3 + i % 5) for i in ids], per_category=6, seed=number)
         write(root / 'annotations' / f'{stage}.json', data)
-        write_pictures(root / 'images', data)
+        write_images(root / 'images', data)
     return root
 
 
@@ -29,7 +29,7 @@ val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=_data, sa
 test_dataloader = dict(num_workers=0, persistent_workers=False, dataset=_data, sampler=dict(queries=2, episodes=3))
 del _data
 model = dict(backbone=dict(name='resnet10t.c3_in1k', strides=(16,), weights=None),
-             head=dict(in_channels=256, channels=16, num_heads=2, hidden_channels=16))
+             head=dict(channels=16, num_heads=2, hidden_channels=16))
 train_cfg = dict(max_epochs=3, val_interval=2)
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(max_keep_ckpts=-1))
 """

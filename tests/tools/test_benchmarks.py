@@ -6,8 +6,12 @@ import runpy
 import pytest
 import torch
 
+from capekit.commands.benchmark_synthetic import stretched
+from capekit.engine.config import load_config
+from capekit.models.heads import POMNetHead
+
 SMALL = ['backbone.name=resnet10t.c3_in1k', 'backbone.strides=[16]', 'support_backbone.name=resnet10t.c3_in1k',
-         'support_backbone.strides=[16]', 'head.in_channels=256', 'head.channels=16', 'head.num_heads=2',
+         'support_backbone.strides=[16]', 'head.channels=16', 'head.num_heads=2',
          'head.hidden_channels=16', 'head.decoder_channels=8']
 
 
@@ -19,10 +23,9 @@ def test_pomnet_times_the_same_answers(repo, tool, tmp_path):
     assert status == 0, err
     assert 'episode of 15 queries' in out and json.loads((tmp_path / 'out.json').read_text())['seconds']['loop'] > 0
 
-    from capekit.models.heads import POMNetHead
     benchmark = runpy.run_path(str(repo / 'tools/analysis/benchmark_pomnet.py'))
     torch.manual_seed(0)
-    head = POMNetHead(in_channels=16, channels=16, num_heads=2, hidden_channels=16, decoder_channels=8).eval()
+    head = POMNetHead(in_channels=(16,), channels=16, num_heads=2, hidden_channels=16, decoder_channels=8).eval()
     visible = torch.arange(6)[None] < 3
     support = {name: value[None] for name, value in
                head.encode_support([torch.randn(1, 16, 4, 4)], torch.rand(1, 6, 2), visible).items()}
@@ -49,12 +52,10 @@ def test_methods_at_one_budget(small, tool, tmp_path):
 
 
 def test_schedules_are_stretched_to_the_budget(repo):
-    from capekit.engine.config import load_config
-    benchmark = runpy.run_path(str(repo / 'tools/analysis/benchmark_synthetic.py'))
     config = load_config(repo / 'configs/synthetic/fmmp_r18_synthetic_1shot.py')
     epochs, hooks = config.train_cfg.max_epochs, config.custom_hooks[-2:]
     assert config.param_scheduler[1].end == epochs and 0 < hooks[0].end == hooks[1].begin < epochs
-    half = load_config(config, benchmark['stretched'](config, epochs // 2))
+    half = load_config(config, stretched(config, epochs // 2))
     assert half.train_cfg.max_epochs == half.param_scheduler[1].end == epochs // 2
     assert half.param_scheduler[0].end == config.param_scheduler[0].end  # iterations
     assert half.custom_hooks[-2].end == half.custom_hooks[-1].begin == round(hooks[0].end / 2)

@@ -22,7 +22,7 @@ def _overall(path) -> dict:
     return {name: metric['value'] for name, metric in json.loads(path.read_text())['overall']['metrics'].items()}
 
 
-def test_report_dump_and_pictures(config, checkpoint, tmp_path, tool):
+def test_report_dump_and_images(config, checkpoint, tmp_path, tool):
     status, out, err = tool('test', config, checkpoint, '--work-dir', tmp_path, '--shots', 2, '--dump',
                             tmp_path / 'dump.npz', '--show-dir', tmp_path / 'show')
     assert status == 0, err
@@ -38,7 +38,7 @@ def test_report_dump_and_pictures(config, checkpoint, tmp_path, tool):
 def test_plain_loop_workers_and_parts_give_the_same(config, checkpoint, tmp_path, tool):
     dumps = {}
     for name, options in dict(
-            kept=[], pairs=['test_cfg.keep_features=False'], parts=['test_cfg.max_pictures=4'],
+            kept=[], pairs=['test_cfg.keep_features=False'], parts=['test_cfg.max_images=4'],
             workers=['test_dataloader.num_workers=2']).items():
         extra = ['--cfg-options', *options] if options else []
         dump = tmp_path / f'{name}.npz'
@@ -91,7 +91,7 @@ def _short_keypoints(root):
     (lambda root: (root / 'images/test21/0.jpg').unlink(), '1 of 18 image files are missing'),
     (_short_keypoints, 'keypoint'),
     (_truncate, 'truncated'),
-], ids=['missing file', 'invalid JSON', 'missing picture', 'wrong keypoint count', 'truncated JPEG'])
+], ids=['missing file', 'invalid JSON', 'missing image', 'wrong keypoint count', 'truncated JPEG'])
 @pytest.mark.parametrize('workers', [0, 2])
 def test_broken_data_is_one_line(config, checkpoint, small, tmp_path, tool, change, message, workers):
     options = _broken_copy(small, tmp_path, change)

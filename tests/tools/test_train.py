@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from capekit.interop import read_checkpoint
+from capekit.checkpoint import read_checkpoint
 
 
 def _equal(a, b) -> bool:

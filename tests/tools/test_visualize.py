@@ -1,4 +1,4 @@
-"""Pictures of what a method does inside: one file a category, and bad input named."""
+"""Images of what a method does inside: one file a category, and bad input named."""
 
 import pytest
 import torch
@@ -17,9 +17,9 @@ def draw(tool, tmp_path):
             weights = [tmp_path / 'weights.pth']
             torch.save(dict(state_dict=init_estimator(config, cfg_options=options).state_dict()), weights[0])
         status, out, err = tool(
-            'analysis/visualize', config, *weights, '--what', what, '--out', tmp_path / 'pictures', *more,
+            'analysis/visualize', config, *weights, '--what', what, '--out', tmp_path / 'images', *more,
             *(['--cfg-options', *(f'{name}={value}' for name, value in options.items())] if options else []))
-        return status, out, err, sorted(path.name for path in tmp_path.glob('pictures/*.png'))
+        return status, out, err, sorted(path.name for path in tmp_path.glob('images/*.png'))
     return run
 
 
@@ -40,7 +40,7 @@ def sdpnet(repo, small):
     ('padding', ['--slots', '8', '20']), ('padding', ['--padding', 'uniform', '--slots', '20']), ('sampling', []),
     ('sampling', ['--keypoints', '1', '--categories', '22'])])
 @pytest.mark.parametrize('variant', ['paper', 'release'])
-def test_pictures(draw, fmmp, what, more, variant):
+def test_images(draw, fmmp, what, more, variant):
     config, options = fmmp
     status, out, err, files = draw(config, what, *more, options={**options, 'model.head.variant': variant},
                                    checkpoint=what != 'padding')
@@ -52,7 +52,7 @@ def test_pictures(draw, fmmp, what, more, variant):
 @pytest.mark.parametrize(('what', 'more'), [
     ('structure', ['--shots', '2']), ('attention', ['--shots', '2']), ('attention', ['--keypoints', '0', '2']),
     ('stages', [])])
-def test_pictures_of_sdpnet(draw, sdpnet, what, more):
+def test_images_of_sdpnet(draw, sdpnet, what, more):
     config, options = sdpnet
     status, _, err, files = draw(config, what, *more, options=options)
     assert status == 0, err

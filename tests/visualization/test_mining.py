@@ -1,15 +1,15 @@
-"""FMMP's pictures show what was computed: the padded keypoints, and where each keypoint was read around."""
+"""FMMP's images show what was computed: the padded keypoints, and where each keypoint was read around."""
 
 import numpy as np
 import pytest
 import torch
 
 from capekit.apis import init_estimator
-from capekit.datasets.padding import Padding
+from capekit.models.padding import Padding
 from capekit.visualization.mining import padding_figure, recorded_sampling, sampling_figure
 
 SIZE = 64
-OPTIONS = {'model.backbone.name': 'resnet10t.c3_in1k', 'model.head.in_channels': [128, 256, 512],
+OPTIONS = {'model.backbone.name': 'resnet10t.c3_in1k',
            'model.head.channels': 32, 'model.head.num_slots': 20}
 
 

@@ -3,8 +3,8 @@
     python tools/analysis/benchmark_padding.py data/mp100/annotations/mp100_split1_train.json [--batch 16] [--shots 5]
 
 All that a training step does: draws, the supports padded, their orders and the query's, the query padded for the loss.
-Categories, visibility and episodes are the annotation file's; no pictures are needed. Milliseconds of CPU time a batch,
-the least and the middle of many batches after warm-up; beside them what the pictures of the batch take to decode and
+Categories, visibility and episodes are the annotation file's; no images are needed. Milliseconds of CPU time a batch,
+the least and the middle of many batches after warm-up; beside them what the images of the batch take to decode and
 crop, where --images names their folder.
 """
 
@@ -17,7 +17,7 @@ from tabulate import tabulate
 
 from capekit.cli import run
 from capekit.datasets import MP100Dataset, TrainEpisodes
-from capekit.datasets.padding import KINDS, VARIANTS, MixupDraws, Padding
+from capekit.models.padding import KINDS, VARIANTS, MixupDraws, Padding
 from capekit.structures import Episode
 
 WARM_UP = 10
@@ -50,7 +50,7 @@ def main() -> None:
     if args.images:
         numbers = [i for key in keys[:args.batch] for i in key.instances]
         times = [_milliseconds(lambda: [dataset.crop(i) for i in numbers]) for _ in range(3)]
-        rows.append((f'decoding and cropping the {len(numbers)} pictures', min(times), float(np.median(times))))
+        rows.append((f'decoding and cropping the {len(numbers)} images', min(times), float(np.median(times))))
     print(f'{args.batch} episodes of {args.shots} shots, {args.slots} slots, one core, torch {torch.__version__}')
     print(tabulate(rows, ['ms a batch', 'least', 'median'], floatfmt='.2f'))
 
@@ -68,15 +68,15 @@ def pad(batch: Episode, kind: str, variant: str, args: argparse.Namespace) -> No
 
 
 def _batch(dataset: MP100Dataset, keys: list) -> Episode:
-    """Some episodes without their pictures."""
+    """Some episodes without their images."""
     episodes = []
     for instances, _ in keys:
         category = dataset.categories[int(dataset.category_ids[instances[0]])]
         drawn = torch.from_numpy(dataset.keypoints[list(instances), :category.num_keypoints]).float()
-        points, visible, pictures = drawn[None, :, :, :2], drawn[None, :, :, 2] > 0, torch.empty(1, 0)
+        points, visible, images = drawn[None, :, :, :2], drawn[None, :, :, 2] > 0, torch.empty(1, 0)
         episodes.append(Episode(
-            support_images=pictures, support_points=points[:, :-1], support_visible=visible[:, :-1],
-            query_images=pictures, query_points=points[:, -1], query_visible=visible[:, -1],
+            support_images=images, support_points=points[:, :-1], support_visible=visible[:, :-1],
+            query_images=images, query_points=points[:, -1], query_visible=visible[:, -1],
             num_keypoints=torch.tensor([category.num_keypoints]), links=[torch.from_numpy(category.links.copy())]))
     return Episode.collate(episodes)
 

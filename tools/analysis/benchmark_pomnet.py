@@ -2,7 +2,7 @@
 
     python tools/analysis/benchmark_pomnet.py [--keypoints 17] [--slots 100] [--json OUT]
 
-Random weights and pictures: the time does not depend on them. CPU time, the least of several rounds that take turns,
+Random weights and images: the time does not depend on them. CPU time, the least of several rounds that take turns,
 so that other work on the machine disturbs little.
 """
 
@@ -15,8 +15,8 @@ from tabulate import tabulate
 
 from capekit.apis import init_estimator
 from capekit.cli import run
-from capekit.engine.launch import Overrides
-from capekit.evaluation.report import write_json
+from capekit.commands.arguments import Overrides
+from capekit.files import write_json
 from capekit.structures import Episode
 
 CONFIG = 'configs/_base_/models/pomnet_r50.py'

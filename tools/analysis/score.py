@@ -1,57 +1,7 @@
-"""Score a dump of predictions again, without the model and without pictures, or compare two dumps row by row.
-
-    python tools/analysis/score.py DUMP.npz --thresholds 0.05 0.1 0.15 0.2 0.25
-    python tools/analysis/score.py A.npz --against B.npz
-"""
-
-import argparse
-from pathlib import Path
-
-import numpy as np
+"""The same as `capekit score`; see `capekit/commands/score.py`."""
 
 from capekit.cli import run
-from capekit.errors import CapekitError
-from capekit.evaluation.metrics import THRESHOLDS, compare, evaluate
-from capekit.evaluation.report import (
-    comparison_table,
-    dataset_of,
-    load_predictions,
-    markdown_table,
-    text_table,
-    write_json,
-)
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('dump', type=Path, help='predictions of tools/test.py --dump')
-    parser.add_argument('--ann-file', type=Path, nargs='+', help='the annotation file(s), if they were moved')
-    parser.add_argument('--thresholds', type=float, nargs='+', default=THRESHOLDS, help='of PCK (default: %(default)s)')
-    parser.add_argument('--against', type=Path, metavar='DUMP', help='compare with this dump of the same rows')
-    parser.add_argument('--resamples', type=int, default=1000, help='of the bootstrap (default: %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='of the bootstrap (default: %(default)s)')
-    parser.add_argument('--markdown', action='store_true', help='print a GitHub table')
-    parser.add_argument('--json', type=Path, metavar='OUT', help='also write everything to this file')
-    return parser.parse_args()
-
-
-def main():
-    args = parse_args()
-    dump = load_predictions(args.dump)
-    dataset = dataset_of(dump, args.ann_file)
-    if args.against is None:
-        result = evaluate(dataset, dump.rows, dump.points, args.thresholds, args.resamples, args.seed)
-        print(markdown_table(result) if args.markdown else text_table(result))
-    else:
-        other = load_predictions(args.against)
-        if other.meta['instances'] != dump.meta['instances'] or not np.array_equal(other.rows, dump.rows):
-            raise CapekitError(f'{args.against}: other rows than {args.dump}; only predictions of the same test '
-                               'episodes on the same annotation files can be paired')
-        result = compare(dataset, dump.rows, dump.points, other.points, args.thresholds, args.resamples, args.seed)
-        print(comparison_table(result, args.dump.stem, args.against.stem, 'github' if args.markdown else 'simple'))
-    if args.json:
-        write_json(args.json, result)
-
+from capekit.commands.score import main
 
 if __name__ == '__main__':
     run(main)

@@ -1,40 +1,7 @@
-"""Check annotation files, and the pictures they name, before a run; exits with 1 where something should be mended.
-
-    python tools/dataset/audit.py data/mp100/annotations/mp100_split1_test.json --images data/mp100/images --shots 5
-"""
-
-import argparse
-from pathlib import Path
+"""The same as `capekit audit`; see `capekit/commands/audit.py`."""
 
 from capekit.cli import run
-from capekit.datasets.audit import audit
-from capekit.evaluation.report import write_json
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('ann', nargs='+', type=Path, help='annotation file(s) in MP-100 format, looked at together')
-    parser.add_argument('--images', type=Path, metavar='DIR', help='folder of the pictures (default: not looked at)')
-    parser.add_argument('--decode', action='store_true', help='read every picture: finds truncated and wrong ones')
-    parser.add_argument('--shots', type=int, default=1, help='supports of an episode (default: %(default)s)')
-    parser.add_argument('--queries', type=int, default=15, help='queries of an episode (default: %(default)s)')
-    parser.add_argument('--json', type=Path, metavar='OUT', help='also write everything to this file')
-    args = parser.parse_args()
-    if args.decode and args.images is None:
-        parser.error('--decode needs --images DIR')
-    if args.shots < 1 or args.queries < 1:
-        parser.error('--shots and --queries must be 1 or more')
-    return args
-
-
-def main() -> int:
-    args = parse_args()
-    result = audit(args.ann, args.images, args.shots, args.queries, args.decode)
-    print(result.text())
-    if args.json:
-        write_json(args.json, result.to_dict())
-    return 0 if result.clean else 1
-
+from capekit.commands.audit import main
 
 if __name__ == '__main__':
     run(main)

@@ -61,7 +61,7 @@ class TimmBackbone(BaseModule):
         if self.weights == 'imagenet':
             state = self._fetch()
         elif Path(self.weights).is_file():
-            from capekit.interop import read_checkpoint
+            from capekit.checkpoint import read_checkpoint
             state = read_checkpoint(self.weights)
             state = state.get('state_dict', state)
         else:

@@ -4,10 +4,10 @@ How to add a method: write one file here with an `nn.Module` that has the four p
 `@MODELS.register_module()`, import it at the bottom of this file, and write one config that names it.
 
     encode_support(maps, points, visible) -> dict
-        What is kept of N support pictures. `maps`: the backbone's list of (N, C_i, H_i, W_i); `points` (N, K, 2);
-        `visible` (N, K) bool. Returns tensors (N, ...). It sees single pictures, never an episode.
+        What is kept of N support images. `maps`: the backbone's list of (N, C_i, H_i, W_i); `points` (N, K, 2);
+        `visible` (N, K) bool. Returns tensors (N, ...). It sees single images, never an episode.
     encode_query(maps) -> dict
-        What is kept of N query pictures, tensors (N, ...).
+        What is kept of N query images, tensors (N, ...).
     forward(support, query, num_keypoints, links) -> Prediction
         The answer for B episodes: `support` as above with (B, S, ...) in front, `query` with (B, ...),
         `num_keypoints` (B,) int64, `links` B tensors (E, 2). Slots k >= num_keypoints[b] are padding: whatever they

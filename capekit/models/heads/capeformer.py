@@ -4,6 +4,7 @@ Section and equation numbers are the paper's. Where the paper is silent, this is
 that its published checkpoints answer here as they do there; `tools/convert_checkpoint.py` renames their parameters.
 """
 
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ class CapeFormerHead(nn.Module):
     """Matching stage and refine stage on the coarsest feature map.
 
     Args:
-        in_channels: of the backbone's coarsest map.
+        in_channels: of the backbone's maps, fine to coarse; the coarsest is read.
         channels: C of every token.
         num_heads, hidden_channels, dropout: of every transformer layer.
         identifier: 'fixed' (sine numbering of the slots), 'learned' or 'none' (table 5).
@@ -72,7 +73,7 @@ class CapeFormerHead(nn.Module):
         heatmap_size, sigma: of the support pooling and of the target maps, in cells.
     """
 
-    def __init__(self, in_channels: int = 2048, channels: int = 256, num_heads: int = 8, hidden_channels: int = 2048,
+    def __init__(self, in_channels: Sequence[int], channels: int = 256, num_heads: int = 8, hidden_channels: int = 2048,
                  dropout: float = 0.1, identifier: str = 'fixed', num_slots: int = 100, encoder: str = 'joint',
                  encoder_layers: int = 3, decoder_layers: int = 3, heatmap_weight: float = 2.0,
                  proposal_weight: float = 1.0, layer_weight: float = 1.0, reduction: str = 'release',
@@ -88,8 +89,8 @@ class CapeFormerHead(nn.Module):
         self.similarity_error = SIMILARITY_ERRORS[similarity_error]
         self.weights = dict(heatmap=heatmap_weight, proposal=proposal_weight, layer=layer_weight)
 
-        self.query_projection = nn.Conv2d(in_channels, channels, 1)
-        self.support_projection = nn.Linear(in_channels, channels)
+        self.query_projection = nn.Conv2d(in_channels[-1], channels, 1)
+        self.support_projection = nn.Linear(in_channels[-1], channels)
         self.encoder = JointEncoder(encoder_layers, channels, num_heads, hidden_channels, dropout)
         self.proposal_generator = ProposalGenerator(channels)
         self.decoder = nn.ModuleList(

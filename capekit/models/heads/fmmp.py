@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from capekit.datasets.padding import KINDS, VARIANTS, MixupDraws, Padding
 from capekit.errors import CapekitError
 from capekit.models.layers import (
     MLP,
@@ -27,6 +26,7 @@ from capekit.models.layers import (
     sine_points,
 )
 from capekit.models.losses import keypoint_mean, similarity_cross_entropy
+from capekit.models.padding import KINDS, VARIANTS, MixupDraws, Padding
 from capekit.registry import MODELS
 from capekit.structures import Prediction
 
@@ -81,7 +81,7 @@ class StructureAttention(nn.Module):
 
 
 class Miner(nn.Module):
-    """FGSA mining (section 3.3): self-attention among keypoints, then deformable attention on a picture's pyramid."""
+    """FGSA mining (section 3.3): self-attention among keypoints, then deformable attention on an image's pyramid."""
 
     def __init__(self, channels: int, heads: int, hidden: int, dropout: float, sampler: nn.Module):
         super().__init__()
@@ -121,7 +121,7 @@ class FMMPHead(nn.Module):
         num_layers: L, recurrent layers.
         num_references: M, keypoints that one reads around, itself the first.
         variant: 'paper', equation 7 with as many heads as references; 'release', an attention of `num_heads` heads for
-            each. They also pad differently, see `datasets/padding.py`, and where several supports see different
+            each. They also pad differently, see `models/padding.py`, and where several supports see different
             keypoints, the query's breadth-first order is that of what any support sees in 'paper', of what the last
             one sees in 'release', whose answer thus depends on the order of the supports. Coordinates of invisible
             support keypoints are not read in 'paper'; 'release' reads around them wherever they are.
@@ -143,7 +143,7 @@ class FMMPHead(nn.Module):
         heatmap_size, sigma: of the pooling and of that loss, in cells.
     """
 
-    def __init__(self, in_channels: Sequence[int] = (512, 1024, 2048), channels: int = 256, num_heads: int = 8,
+    def __init__(self, in_channels: Sequence[int], channels: int = 256, num_heads: int = 8,
                  hidden_channels: int = 256, dropout: float = 0.1, num_points: int = 4, num_slots: int = 70,
                  num_layers: int = 3, num_references: int = 8, variant: str = 'paper', pooling: str = 'heatmap',
                  mining: str = 'recurrent', structure: str = 'links', train_padding: str = 'mixup',

@@ -4,6 +4,8 @@ Section and equation numbers are the paper's. Where the paper is silent, this is
 that its published checkpoints answer here as they do there; `tools/convert_checkpoint.py` renames their parameters.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -85,7 +87,7 @@ class ConvolutionMatching(nn.Module):
         """pixels (B, C, H, W), P keypoints (P, C) and their samples (P,) -> heat maps (P, 8 H, 8 W)."""
         channels, size = pixels.shape[1], pixels.shape[-2:]
         # A convolution is linear: its pixel half is one for all keypoints of a sample. Its other half sees a constant
-        # picture, where only how many of the nine taps fall outside tells one place from another.
+        # image, where only how many of the nine taps fall outside tells one place from another.
         pixel_weight, token_weight = self.conv.weight.split(channels, 1)
         taps = torch.einsum('pi,oit->pot', tokens, token_weight.flatten(2))
         inside = F.unfold(pixels.new_ones(1, 1, *size), 3, padding=1)[0].to(taps.dtype)  # (9, HW)
@@ -115,7 +117,7 @@ class POMNetHead(nn.Module):
     The papers' estimator has two backbones: give `CapeEstimator` a `support_backbone`.
 
     Args:
-        in_channels: of the backbones' coarsest map.
+        in_channels: of the backbones' maps, fine to coarse; the coarsest is read.
         channels: C of every token.
         num_heads, hidden_channels, dropout: of every transformer layer.
         encoder_layers: layers over the query's pixels.
@@ -133,7 +135,7 @@ class POMNetHead(nn.Module):
         sigma: of the Gaussian targets, in cells.
     """
 
-    def __init__(self, in_channels: int = 2048, channels: int = 256, num_heads: int = 8, hidden_channels: int = 2048,
+    def __init__(self, in_channels: Sequence[int], channels: int = 256, num_heads: int = 8, hidden_channels: int = 2048,
                  dropout: float = 0.1, encoder_layers: int = 3, interaction_layers: int = 3,
                  self_attention: bool = True, cross_attention: bool = True, matching: str = 'convolution',
                  decoder_channels: int = 256, max_pairs: int = 64, reduction: str = 'release', num_slots: int = 100,
@@ -148,8 +150,8 @@ class POMNetHead(nn.Module):
         self.channels, self.refine, self.heatmap_size, self.sigma = channels, refine, heatmap_size, sigma
         self.loss_slots = num_slots if reduction == 'release' else None
 
-        self.query_projection = nn.Conv2d(in_channels, channels, 1)
-        self.support_projection = nn.Linear(in_channels, channels)
+        self.query_projection = nn.Conv2d(in_channels[-1], channels, 1)
+        self.support_projection = nn.Linear(in_channels[-1], channels)
         self.encoder = nn.ModuleList(
             EncoderLayer(channels, num_heads, hidden_channels, dropout) for _ in range(encoder_layers))
         if not self_attention and not cross_attention:

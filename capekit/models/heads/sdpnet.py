@@ -104,7 +104,7 @@ class RefinementStage(nn.Module):
             masked: (B, K) bool, slots that nothing attends to.
 
         Returns:
-            tokens; points; a dict for pictures: `locations` (B, K, M, P, 2) normalised, `weights` (B, K, M, P) and
+            tokens; points; a dict for images: `locations` (B, K, M, P, 2) normalised, `weights` (B, K, M, P) and
             `spread` (B, K) or (B, K, M, 1, P), 1 where nothing steers it.
         """
         if self.graph is not None:
@@ -126,7 +126,7 @@ class SDPNetHead(nn.Module):
     averages, asks for all.
 
     Args:
-        in_channels: of the backbone's finest and coarsest map; one number where it gives one map, which then is both.
+        in_channels: of the backbone's maps, fine to coarse; the finest and the coarsest are read.
         channels: C of every token.
         num_heads, hidden_channels, dropout: of every transformer layer; CapeFormer's.
         num_slots: length of the keypoint numbering; an identifier depends on it, not on how many a category has.
@@ -158,7 +158,7 @@ class SDPNetHead(nn.Module):
         heatmap_size, sigma: of the support pooling and of the target maps, in cells.
     """
 
-    def __init__(self, in_channels: Sequence[int] = (32, 256), channels: int = 256, num_heads: int = 8,
+    def __init__(self, in_channels: Sequence[int], channels: int = 256, num_heads: int = 8,
                  hidden_channels: int = 2048, dropout: float = 0.1, num_slots: int = 100,
                  aggregation: str = 'interaction', interaction_layers: int = 2, shot_order: bool = True,
                  encoder_layers: int = 3, query_features: str = 'dynamic', kernel_size: int = 7, stages: int = 3,
@@ -226,7 +226,7 @@ class SDPNetHead(nn.Module):
 
     def encode_query(self, maps: list) -> dict:
         """`coarse` (N, C, h, w), projected; `fine` (N, C_in, H, W), where it is read, is not: it is eight times
-        smaller so, and evaluation keeps it of every picture.
+        smaller so, and evaluation keeps it of every image.
         """
         query = dict(coarse=self.query_projection(maps[-1]))
         if self.fine_projection is not None:

@@ -1,4 +1,4 @@
 model = dict(
     type='CapeEstimator',
     backbone=dict(type='TimmBackbone', name='resnet50.tv_in1k', strides=(32,), weights='imagenet'),
-    head=dict(type='CapeFormerHead', in_channels=2048))
+    head=dict(type='CapeFormerHead'))

@@ -2,5 +2,5 @@
 _backbone = dict(type='TimmBackbone', name='resnet50.tv_in1k', strides=(32,), weights='imagenet')
 model = dict(
     type='CapeEstimator', backbone=_backbone, support_backbone=_backbone,
-    head=dict(type='POMNetHead', in_channels=2048))
+    head=dict(type='POMNetHead'))
 del _backbone

@@ -2,4 +2,4 @@
 model = dict(
     type='CapeEstimator',
     backbone=dict(type='TimmBackbone', name='resnet50.tv_in1k', strides=(32,), weights='imagenet'),
-    head=dict(type='SDPNetHead', in_channels=(2048,), query_features='low'))
+    head=dict(type='SDPNetHead', query_features='low'))

@@ -6,7 +6,7 @@ import torch
 from capekit.errors import CapekitError
 from capekit.models.heads import CapeFormerHead
 
-SMALL = dict(in_channels=16, channels=16, num_heads=2, hidden_channels=16, num_slots=12, heatmap_size=16)
+SMALL = dict(in_channels=(16,), channels=16, num_heads=2, hidden_channels=16, num_slots=12, heatmap_size=16)
 
 
 def _inputs(head, batch=2, shots=1, slots=5):
@@ -20,7 +20,7 @@ def _inputs(head, batch=2, shots=1, slots=5):
 @pytest.mark.parametrize('option', ['identifier', 'encoder', 'reduction', 'similarity_error'])
 def test_unknown_choice_names_the_valid_ones(option):
     with pytest.raises(CapekitError, match=f"{option}='wrong' is not one of .*,"):
-        CapeFormerHead(**{option: 'wrong'})
+        CapeFormerHead(**{**SMALL, option: 'wrong'})
 
 
 def test_more_slots_than_identifiers():

@@ -38,7 +38,7 @@ def _inputs(head, batch=2, shots=1, slots=5, links=CHAIN):
                                     'reduction'])
 def test_unknown_choice_names_the_valid_ones(option):
     with pytest.raises(CapekitError, match=f"{option}='wrong' is not one of .*,"):
-        FMMPHead(**{option: 'wrong'})
+        FMMPHead(**{**SMALL, option: 'wrong'})
 
 
 def test_impossible_sizes_are_named():

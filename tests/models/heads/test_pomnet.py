@@ -7,7 +7,7 @@ from capekit.errors import CapekitError
 from capekit.models.heads import POMNetHead
 from capekit.models.heads.pomnet import ConvolutionMatching
 
-SMALL = dict(in_channels=16, channels=16, num_heads=2, hidden_channels=16, decoder_channels=8, heatmap_size=16)
+SMALL = dict(in_channels=(16,), channels=16, num_heads=2, hidden_channels=16, decoder_channels=8, heatmap_size=16)
 
 
 def _inputs(head, visible):
@@ -23,7 +23,7 @@ def _inputs(head, visible):
 @pytest.mark.parametrize('option', ['matching', 'reduction', 'refine'])
 def test_unknown_choice_names_the_valid_ones(option):
     with pytest.raises(CapekitError, match=f"{option}='wrong' is not one of .*,"):
-        POMNetHead(**{option: 'wrong'})
+        POMNetHead(**{**SMALL, option: 'wrong'})
 
 
 def test_matching_is_the_convolution_of_the_concatenation():

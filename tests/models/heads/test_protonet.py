@@ -11,23 +11,23 @@ def _answer(head, support_map, points, visible, query_map):
     return head(support, head.encode_query([query_map[None]]), torch.tensor([points.shape[1]]), [])
 
 
-def test_the_same_picture_gives_the_same_points():
+def test_the_same_image_gives_the_same_points():
     torch.manual_seed(0)
-    picture = torch.randn(1, 32, 8, 8)
+    image = torch.randn(1, 32, 8, 8)
     cells = torch.tensor([[1, 2], [6, 5], [4, 0]])
     points = (cells[None] + 0.5) / 8
-    answer = _answer(ProtoNetHead(), picture, points, torch.ones(1, 3, dtype=torch.bool), picture[0])
+    answer = _answer(ProtoNetHead(), image, points, torch.ones(1, 3, dtype=torch.bool), image[0])
     torch.testing.assert_close(answer.points, points)
 
 
 def test_shots_that_do_not_see_a_keypoint_do_not_count():
     torch.manual_seed(0)
-    pictures, points = torch.randn(3, 32, 8, 8), torch.rand(3, 2, 2)
+    images, points = torch.randn(3, 32, 8, 8), torch.rand(3, 2, 2)
     visible = torch.ones(3, 2, dtype=torch.bool)
     visible[1, 0] = False
     head, query = ProtoNetHead(), torch.randn(32, 8, 8)
-    answer = _answer(head, pictures, points, visible, query).extras['similarity'][:, 0]
-    two = _answer(head, pictures[::2], points[::2], visible[::2], query).extras['similarity'][:, 0]
+    answer = _answer(head, images, points, visible, query).extras['similarity'][:, 0]
+    two = _answer(head, images[::2], points[::2], visible[::2], query).extras['similarity'][:, 0]
     torch.testing.assert_close(answer, two)
 
 

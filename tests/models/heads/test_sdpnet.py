@@ -38,14 +38,14 @@ def _inputs(head, batch=2, shots=3, slots=5, hidden=()):
                                     'sparsity_form', 'similarity_error'])
 def test_unknown_choice_names_the_valid_ones(option):
     with pytest.raises(CapekitError, match=f"{option}='wrong' is not one of .*,"):
-        SDPNetHead(**{option: 'wrong'})
+        SDPNetHead(**{**SMALL, option: 'wrong'})
 
 
 def test_what_cannot_work_is_said():
     with pytest.raises(CapekitError, match="query_features='dynamic' reads a fine map"):
         SDPNetHead(in_channels=(2048,))
     with pytest.raises(CapekitError, match='stages=0'):
-        SDPNetHead(stages=0)
+        SDPNetHead(**{**SMALL, 'stages': 0})
     head = _head()
     with pytest.raises(CapekitError, match='20 keypoint slots, but num_slots=12'):
         head(*_inputs(head, slots=20))

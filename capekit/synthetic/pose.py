@@ -1,11 +1,11 @@
-"""An instance of a category: joints bent, proportions varied, turned in space, put somewhere in a picture."""
+"""An instance of a category: joints bent, proportions varied, turned in space, put somewhere in an image."""
 
 import numpy as np
 
 from .categories import Category
 
 MAX_ROLL = np.pi
-"""Objects lie at any angle in the picture plane."""
+"""Objects lie at any angle in the image plane."""
 
 
 def pose(category: Category, rng: np.random.Generator) -> tuple:
@@ -35,9 +35,9 @@ def pose(category: Category, rng: np.random.Generator) -> tuple:
 
 
 def place(points: np.ndarray, margin: float, width: int, height: int, rng: np.random.Generator) -> tuple:
-    """Scale and shift posed points into a picture: (N, 2) pixels and the pixels per unit.
+    """Scale and shift posed points into an image: (N, 2) pixels and the pixels per unit.
 
-    The object and its `margin` fill half to nearly all of the picture along the tighter side, anywhere in it; one in
+    The object and its `margin` fill half to nearly all of the image along the tighter side, anywhere in it; one in
     eight is cut by an edge.
     """
     low, high = points.min(0) - margin, points.max(0) + margin

@@ -35,7 +35,7 @@ class Category:
     """(N,) largest turn around the parent, radians."""
     yaw: float
     pitch: float
-    """Largest turn out of the picture plane, radians."""
+    """Largest turn out of the image plane, radians."""
     appearance: Appearance
 
     def record(self) -> dict:

@@ -1,7 +1,7 @@
 """Keypoint padding: categories of 8 to 68 keypoints brought to one number of slots (FMMP section 3.4), and the graph.
 
 A keypoint is added on a link at lambda * start + (1 - lambda) * end (equation 8); supports and query share lambda, so
-an added keypoint means the same place of the object in every picture. Everything is batched and runs on the device of
+an added keypoint means the same place of the object in every image. Everything is batched and runs on the device of
 the keypoint counts.
 
 Two variants. 'paper': the points of a link are chained in geometric order and the chain replaces the link. 'release',
@@ -20,7 +20,7 @@ What is settled only here:
   keypoint, and adds nothing to the graph but their chain.
 - A category with as many keypoints as slots is not padded; one with more is an error.
 - A link with an invisible end carries points all the same, invisible ones without a chain, so that a slot means the
-  same in every picture of an episode.
+  same in every image of an episode.
 """
 
 import functools
@@ -157,7 +157,7 @@ class Padding:
         return link, draws.ratios.gather(1, order).masked_fill(~added, 0)
 
     def _graph(self, given: Tensor) -> None:
-        """All edges that some picture may have: the links, then the chains slot by slot, (B, E + 2T).
+        """All edges that some image may have: the links, then the chains slot by slot, (B, E + 2T).
 
         `pairs` (B, E + 2T, 2), where they `exists` (B, E + 2T); then the graph's halves, node by node, each node's in
         the order of the edges: `node`, `neighbour`, where the node's halves `start`, all (B, 2 (E + 2T)).
@@ -199,7 +199,7 @@ class Padding:
                               else torch.zeros_like(same))
 
     def pad(self, points: Tensor, visible: Tensor) -> tuple:
-        """Points and visibility of all slots, in one or several pictures of each category.
+        """Points and visibility of all slots, in one or several images of each category.
 
         Args:
             points: (B, K', 2) or (B, S, K', 2) with at least K' >= K slots; what padding holds does not matter.
@@ -216,23 +216,23 @@ class Padding:
             raise CapekitError(f'{given} keypoints do not fit into {self.slots} slots; set num_slots={given} or more')
         shape = points.shape[:-2]
 
-        def per_picture(value: Tensor) -> Tensor:
+        def per_image(value: Tensor) -> Tensor:
             """(B, ...) -> (B, S, ...) where there is an S."""
             return value if len(shape) == 1 else value[:, None].expand(-1, shape[1], *value.shape[1:])
 
         points = F.pad(points, (0, 0, 0, self.slots - given))
         visible = F.pad(visible, (0, self.slots - given))
-        added, ratio = per_picture(self.link >= 0), per_picture(self.ratio)[..., None]
-        start, end = per_picture(self.ends).unbind(-1)
+        added, ratio = per_image(self.link >= 0), per_image(self.ratio)[..., None]
+        start, end = per_image(self.ends).unbind(-1)
         index = start[..., None].expand(*start.shape, 2), end[..., None].expand(*end.shape, 2)
         mixed = ratio * points.gather(-2, index[0]) + (1 - ratio) * points.gather(-2, index[1])
-        real = per_picture(self.slot < self.counts[:, None])
+        real = per_image(self.slot < self.counts[:, None])
         points = torch.where(added[..., None], mixed, points.masked_fill(~real[..., None], 0))
         visible = torch.where(added, visible.gather(-1, start) & visible.gather(-1, end), visible & real)
         return points, visible
 
     def edges(self, visible: Tensor) -> list:
-        """B lists of [a, b] of one picture each, `visible` (B, T): links in their order, then chains."""
+        """B lists of [a, b] of one image each, `visible` (B, T): links in their order, then chains."""
         seen = visible.gather(1, self.pairs.flatten(1)).unflatten(1, (-1, 2)).all(-1)
         there = self.exists & (seen | (self.is_link if self.variant == 'release' else False))
         return [pairs[mask].tolist() for pairs, mask in zip(self.pairs, there, strict=True)]
@@ -252,10 +252,10 @@ class Padding:
         """
         batch, shots, slots = visible.shape
         neighbours = self._neighbours(visible, count - 1)  # (B S, T + 1, M - 1)
-        # One queue a slot of a picture, R = B S T of them. They come last, so that an operation runs along all of them;
+        # One queue a slot of an image, R = B S T of them. They come last, so that an operation runs along all of them;
         # and bytes (slot + 1, 0 for a free place) and products, a dozen times faster here than numbers and where().
-        picture = torch.arange(batch * shots, device=visible.device)[:, None]
-        base = (picture * (slots + 1)).expand(-1, slots).flatten()
+        image = torch.arange(batch * shots, device=visible.device)[:, None]
+        base = (image * (slots + 1)).expand(-1, slots).flatten()
         itself = (self.slot + 1).to(torch.uint8).repeat(batch * shots)
         queue = torch.cat((itself[None], neighbours[:, 1:].flatten(0, 1).T))
         last = queue[1:].ne(0).sum(0, dtype=torch.uint8)  # place of the last one
@@ -279,14 +279,14 @@ class Padding:
         """
         batch, shots, slots = visible.shape
 
-        def per_picture(value: Tensor) -> Tensor:
+        def per_image(value: Tensor) -> Tensor:
             return value[:, None].expand(-1, shots, -1)
 
         seen = F.pad(visible, (0, 1))  # nobody's halves are of node T
-        kept = seen.gather(2, per_picture(self.node)) & (
-            seen.gather(2, per_picture(self.neighbour)) | self.unconditional[:, None])
+        kept = seen.gather(2, per_image(self.node)) & (
+            seen.gather(2, per_image(self.neighbour)) | self.unconditional[:, None])
         before = kept.cumsum(2) - kept.long()
-        rank = before - before.gather(2, per_picture(self.start))
+        rank = before - before.gather(2, per_image(self.start))
         kept &= rank < count
         result = torch.zeros(batch, shots, (slots + 1) * count, dtype=torch.uint8, device=visible.device)
         # What is not kept all lands in nobody's row, as 0.

@@ -1,28 +1,24 @@
 """From a checked config to mmengine's runner, for the command line tools."""
 
-import argparse
 import inspect
-import json
 import logging
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import barrier, is_distributed
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 
 from capekit.engine.config import build
+from capekit.engine.provenance import write_provenance
 from capekit.errors import CapekitError
 from capekit.registry import DATA_SAMPLERS, DATASETS, MODELS
 
-LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 STAGES = dict(train=('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'),
               val=('val_dataloader', 'val_cfg', 'val_evaluator'),
               test=('test_dataloader', 'test_cfg', 'test_evaluator'))
@@ -54,33 +50,11 @@ class CapeRunner(Runner):
         """Nothing left to do: `build_runner` has done it, before anything was written."""
 
 
-class Overrides(DictAction):
-    """`--cfg-options key=value ...`, with an error that shows the form."""
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        wrong = [value for value in values if '=' not in value]
-        if wrong:
-            parser.error(f'{option_string}: {wrong[0]!r} is not of the form key=value')
-        super().__call__(parser, namespace, values, option_string)
-
-
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments that training and testing share."""
-    parser.add_argument('config', help='a config file, such as configs/synthetic/capeformer_r18_synthetic_1shot.py')
-    parser.add_argument('--work-dir', help='where to write; default work_dirs/<config name>')
-    parser.add_argument('--cfg-options', nargs='+', action=Overrides, default={}, metavar='KEY=VALUE',
-                        help='config overrides by dotted key, such as model.head.decoder_layers=0')
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none',
-                        help='how the processes of a distributed run were started')
-    # torchrun sets the variable, old launchers pass the argument.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-
-
 def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher: str = 'none',
                  model=None) -> Runner:
     """A runner for some of the stages 'train', 'val', 'test' of a checked config.
 
-    Data sets, samplers and the model are built first, so that missing pictures, too small categories or weights that
+    Data sets, samplers and the model are built first, so that missing images, too small categories or weights that
     do not fit end the run before anything is written.
 
     Args:
@@ -118,7 +92,7 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
     arguments['model'] = model
     runner = CapeRunner(**arguments, cfg=config)
     if int(os.environ.get('RANK', 0)) == 0:
-        _write_provenance(Path(work_dir))
+        write_provenance(Path(work_dir))
     return runner
 
 
@@ -133,18 +107,3 @@ def leave_distributed() -> None:
     if is_distributed():
         barrier()
         torch.distributed.destroy_process_group()
-
-
-def _write_provenance(work_dir: Path) -> None:
-    """`run.json` beside the resolved config that mmengine writes: which code, called how, on what."""
-    root = Path(__file__).resolve().parents[2]
-
-    def git(*arguments: str) -> str | None:
-        done = subprocess.run(['git', '-C', str(root), *arguments], capture_output=True, text=True)
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    from capekit import __version__
-    content = dict(command=sys.argv, capekit=__version__, revision=git('rev-parse', 'HEAD'),
-                   changed_files=(git('status', '--porcelain', '--untracked-files=no') or '').splitlines(),
-                   python=sys.version.split()[0], torch=torch.__version__)
-    (work_dir / 'run.json').write_text(json.dumps(content, indent=1) + '\n')

@@ -1,7 +1,7 @@
-"""Pictures drawn for annotation files whose real ones are not at hand.
+"""Images drawn for annotation files whose real ones are not at hand.
 
 An annotated object becomes limbs along its category's links and a look at every labelled keypoint: the same keypoint of
-a category looks alike in every picture. That is enough to run a config from end to end; numbers on them mean nothing.
+a category looks alike in every image. That is enough to run a config from end to end; numbers on them mean nothing.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from capekit.datasets.mp100 import clip_box, join_categories, read_annotation_file
+from capekit.datasets.coco import clip_box, join_categories, read_annotation_file
 from capekit.errors import CapekitError
 
 from .appearance import SHAPES, Appearance, Part, choose_looks, choose_paints
@@ -20,21 +20,21 @@ from .render import Figure, draw_scene
 from .write import JPEG_QUALITY, in_processes
 
 DRAWN_SIDE = 320
-"""Longest side at which a picture is drawn, before it is brought to its recorded size."""
+"""Longest side at which an image is drawn, before it is brought to its recorded size."""
 LIMB_WIDTH = 0.07
 
 
 def render_from_annotations(ann_files: list, images: str | os.PathLike, seed: int = 0, workers: int = 2) -> dict:
-    """Draw the missing pictures of annotation files at their recorded sizes and names.
+    """Draw the missing images of annotation files at their recorded sizes and names.
 
     Args:
         ann_files: paths of files in MP-100's format.
-        images: folder that `file_name` is relative to. A picture that is there already is left as it is.
+        images: folder that `file_name` is relative to. An image that is there already is left as it is.
         seed: of everything.
         workers: processes.
 
     Returns:
-        dict: numbers of pictures `written` and `kept`.
+        dict: numbers of images `written` and `kept`.
 
     Raises:
         CapekitError: a broken annotation file, or a file name that is absolute or leaves the folder.
@@ -42,24 +42,24 @@ def render_from_annotations(ann_files: list, images: str | os.PathLike, seed: in
     paths = [str(path) for path in ann_files]
     files = [read_annotation_file(path)[0] for path in paths]
     categories = join_categories(paths, files)
-    objects, pictures = {}, {}
+    objects, records = {}, {}
     for path, content in zip(paths, files, strict=True):
         names = {image['id']: image['file_name'] for image in content['images']}
         for image in content['images']:
             name = os.path.normpath(image['file_name'])
             if os.path.isabs(name) or name.startswith('..'):
                 raise CapekitError(f"{path}: file name {image['file_name']!r} leads out of the image folder")
-            pictures.setdefault(image['file_name'], image)
+            records.setdefault(image['file_name'], image)
         for annotation in content['annotations']:
             if annotation.get('keypoints') and annotation['image_id'] in names:
                 objects.setdefault(names[annotation['image_id']], {})[annotation['id']] = annotation
     folder = Path(images)
-    missing = [image for name, image in pictures.items() if not (folder / name).is_file()]
+    missing = [image for name, image in records.items() if not (folder / name).is_file()]
     looks = {id_: _appearance(record, objects, seed) for id_, record in categories.items()}
     jobs = [(image, [(looks[a['category_id']], a) for a in objects.get(image['file_name'], {}).values()])
             for image in missing]
-    in_processes(partial(_write_picture, folder=folder, seed=seed), jobs, workers)
-    return dict(written=len(missing), kept=len(pictures) - len(missing))
+    in_processes(partial(_write_image, folder=folder, seed=seed), jobs, workers)
+    return dict(written=len(missing), kept=len(records) - len(missing))
 
 
 def _appearance(record: dict, objects: dict, seed: int) -> Appearance:
@@ -76,10 +76,10 @@ def _appearance(record: dict, objects: dict, seed: int) -> Appearance:
     return Appearance(parts, paints, looks)
 
 
-def _write_picture(job: tuple, folder: Path, seed: int) -> None:
-    """Draw one picture small, bring it to its recorded size, write it whole."""
-    image, found = job
-    width, height = image['width'], image['height']
+def _write_image(job: tuple, folder: Path, seed: int) -> None:
+    """Draw one image small, bring it to its recorded size, write it whole."""
+    record, found = job
+    width, height = record['width'], record['height']
     scale = min(1.0, DRAWN_SIDE / max(width, height))
     small = max(round(width * scale), 1), max(round(height * scale), 1)
     figures = []
@@ -93,16 +93,16 @@ def _write_picture(job: tuple, folder: Path, seed: int) -> None:
         points = np.zeros((len(present), 2))
         points[:len(keypoints)] = keypoints[:, :2] * scale
         figures.append(Figure(points, present, np.zeros(len(present)), float(box[2:].max()) * scale, 0.0, appearance))
-    # The category's looks stay; background, light and noise are the picture's own.
-    rng = np.random.default_rng([seed, *image['file_name'].encode()])
-    picture = draw_scene(*small, figures, rng, occluders=False).picture
-    picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
-    path = folder / image['file_name']
+    # The category's looks stay; background, light and noise are the image's own.
+    rng = np.random.default_rng([seed, *record['file_name'].encode()])
+    image = draw_scene(*small, figures, rng, occluders=False).image
+    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    path = folder / record['file_name']
     path.parent.mkdir(parents=True, exist_ok=True)
-    whole, data = cv2.imencode(path.suffix.lower() or '.jpg', picture[..., ::-1],
+    whole, data = cv2.imencode(path.suffix.lower() or '.jpg', image[..., ::-1],
                                [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not whole:
-        raise CapekitError(f'{path}: OpenCV cannot write this kind of picture')
+        raise CapekitError(f'{path}: OpenCV cannot write this kind of image')
     partial_path = path.with_name(path.name + '.partial')
     partial_path.write_bytes(data.tobytes())
     partial_path.replace(path)

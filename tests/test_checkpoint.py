@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from capekit.checkpoint import load_weights, read_checkpoint, save_checkpoint
 from capekit.errors import CapekitError
-from capekit.interop import load_weights, read_checkpoint
-from capekit.interop.checkpoint import save_checkpoint
 
 
 class Bomb:

@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from coco_files import HEIGHT, WIDTH, content, write, write_pictures
+from coco_files import HEIGHT, WIDTH, content, write, write_images
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capekit.datasets import SPLITS, EpisodeKey, MP100Dataset, mp100, resolve_categories
-from capekit.datasets.mp100 import clip_box
+from capekit.datasets import SPLITS, EpisodeKey, MP100Dataset, coco, resolve_categories
+from capekit.datasets.coco import clip_box
 from capekit.datasets.splits import CROSS_SUPERCATEGORIES, MP100, SUPERCATEGORY_MEMBERS
 from capekit.errors import CapekitError
 from capekit.registry import DATASETS
@@ -19,14 +19,14 @@ from capekit.registry import DATASETS
 def tiny(tmp_path):
     """Annotation file and image folder of two small categories."""
     data = content()
-    return write(tmp_path / 'tiny.json', data), write_pictures(tmp_path / 'images', data)
+    return write(tmp_path / 'tiny.json', data), write_images(tmp_path / 'images', data)
 
 
 @pytest.fixture
 def log(monkeypatch) -> list:
     """What the data set logs."""
     lines = []
-    monkeypatch.setattr(mp100, 'print_log', lambda line, logger, level: lines.append(line))
+    monkeypatch.setattr(coco, 'print_log', lambda line, logger, level: lines.append(line))
     return lines
 
 
@@ -287,7 +287,7 @@ def test_files_that_contradict_each_other(tmp_path):
     assert "'fish'" in message and "'cup'" in message and 'second.json' in message
 
 
-def test_annotation_of_an_unlisted_picture_is_left_out(tmp_path, log):
+def test_annotation_of_an_unlisted_image_is_left_out(tmp_path, log):
     data = content()
     del data['images'][0]
     assert len(MP100Dataset(write(tmp_path / 'a.json', data))) == 7
@@ -302,10 +302,10 @@ def test_unknown_settings_name_the_valid_ones(tiny, settings, expected):
     assert expected in error_of(lambda: MP100Dataset(tiny[0], **settings))
 
 
-# Pictures --------------------------------------------------------------------------------------------------------
+# Images --------------------------------------------------------------------------------------------------------
 
 
-def test_missing_pictures_are_counted_and_named(tiny, log):
+def test_missing_images_are_counted_and_named(tiny, log):
     annotations, images = tiny
     for name in ('cup/0.jpg', 'cup/2.jpg', 'bird/1.jpg'):
         (images / name).unlink()
@@ -334,7 +334,7 @@ def test_no_image_folder(tiny):
     assert '`images`' in error_of(lambda: MP100Dataset(tiny[0]).crop(0))
 
 
-def test_truncated_picture_names_file_and_category(tiny):
+def test_truncated_image_names_file_and_category(tiny):
     annotations, images = tiny
     dataset = MP100Dataset(annotations, images)
     data = (images / 'cup/0.jpg').read_bytes()

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capekit.datasets.padding import MixupDraws, Padding
 from capekit.errors import CapekitError
+from capekit.models.padding import MixupDraws, Padding
 
 TRIANGLE = [[0, 1], [1, 2], [2, 0]]
 
@@ -63,8 +63,8 @@ def test_breadth_first_is_a_queue(data):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10 ** 6), st.sampled_from(['uniform', 'mixup']), st.sampled_from(['release', 'paper']))
-def test_an_added_keypoint_is_the_same_place_in_every_picture(seed, kind, variant):
-    """Padding and an affine map of the picture may be swapped: lambda and links do not depend on the picture."""
+def test_an_added_keypoint_is_the_same_place_in_every_image(seed, kind, variant):
+    """Padding and an affine map of the image may be swapped: lambda and links do not depend on the image."""
     generator = torch.Generator().manual_seed(seed)
     links = [torch.randint(0, 6, (5, 2), generator=generator), torch.randint(0, 9, (11, 2), generator=generator)]
     padding = Padding(kind, torch.tensor([6, 9]), links, 30, variant, MixupDraws.draw(links, 30))

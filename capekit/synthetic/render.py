@@ -13,7 +13,7 @@ OVERSAMPLING = 2
 
 @dataclass
 class Figure:
-    """An object in the picture. Points are (N, 2) picture pixels, the first of them its keypoints."""
+    """An object in the image. Points are (N, 2) image pixels, the first of them its keypoints."""
 
     points: np.ndarray
     present: np.ndarray
@@ -23,7 +23,7 @@ class Figure:
     unit: float
     """Pixels per unit of the appearance's widths and sizes."""
     roll: float
-    """Turn of the object in the picture, radians."""
+    """Turn of the object in the image, radians."""
     appearance: Appearance
 
 
@@ -42,7 +42,7 @@ class Canvas:
         return x0, y0, x1, y1
 
     def fill(self, outline: np.ndarray, paint: np.ndarray, number: int) -> None:
-        """Fill a polygon (P, 2) with `paint`: a colour (3,) or a picture of the canvas's size (H, W, 3)."""
+        """Fill a polygon (P, 2) with `paint`: a colour (3,) or an image of the canvas's size (H, W, 3)."""
         x0, y0, x1, y1 = self._window(outline.min(0), outline.max(0))
         if x0 >= x1 or y0 >= y1:
             return
@@ -59,7 +59,7 @@ class Canvas:
         window[...] = cv2.add(mixed, kept)
         self.cover[y0:y1, x0:x1][mask > 127] = number
 
-    def stamp(self, picture: np.ndarray, centre: np.ndarray, diameter: float, angle: float, gain: float = 1.0) -> None:
+    def stamp(self, image: np.ndarray, centre: np.ndarray, diameter: float, angle: float, gain: float = 1.0) -> None:
         """Put a sprite, turned by `angle` radians, around a point."""
         reach = diameter * 0.75
         x0, y0, x1, y1 = self._window(centre - reach, centre + reach)
@@ -71,7 +71,7 @@ class Canvas:
             [[cos, sin, cos * dx + sin * dy + (SPRITE - 1) / 2], [-sin, cos, -sin * dx + cos * dy + (SPRITE - 1) / 2]]
         )
         turned = cv2.warpAffine(
-            picture, matrix, (int(x1 - x0), int(y1 - y0)), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            image, matrix, (int(x1 - x0), int(y1 - y0)), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         )
         window = self.pixels[y0:y1, x0:x1]
         kept = cv2.multiply(window, 255 - cv2.merge([turned[..., 3]] * 4), scale=1 / 255)
@@ -263,9 +263,9 @@ def emboss(layer: np.ndarray, size: float, light: np.ndarray) -> np.ndarray:
     return lit
 
 
-def photograph(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Light falling from one side, a cast shadow, a colour cast, gamma, blur and noise."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     turn = rng.uniform(-np.pi, np.pi)
     x, y = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)
     light = 1 + np.float32(rng.uniform(0, 0.28)) * (
@@ -289,21 +289,21 @@ def photograph(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     tones = np.linspace(0, 1, 256)
     for c in range(3):
         table = np.clip(255 * gains[c] * tones**gamma, 0, 255).astype(np.uint8)
-        picture[..., c] = cv2.LUT(np.ascontiguousarray(picture[..., c]), table)
+        image[..., c] = cv2.LUT(np.ascontiguousarray(image[..., c]), table)
     if rng.random() < 0.4:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.35, 0.8))
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.35, 0.8))
     noise = rng.normal(0, rng.uniform(1, 5), (height, width)).astype(np.float32)[..., None]
-    return np.clip(picture * light[..., None] + noise, 0, 255).astype(np.uint8)
+    return np.clip(image * light[..., None] + noise, 0, 255).astype(np.uint8)
 
 
 @dataclass
 class Scene:
-    """A drawn picture and what of its figures can be seen."""
+    """A drawn image and what of its figures can be seen."""
 
-    picture: np.ndarray
+    image: np.ndarray
     """(height, width, 3) uint8 RGB."""
     visible: list
-    """Per figure (K,) bool: inside the picture and not covered by a part or an occluder."""
+    """Per figure (K,) bool: inside the image and not covered by a part or an occluder."""
     boxes: list
     """Per figure [x, y, width, height] of its silhouette, occluded parts included."""
     areas: list
@@ -314,7 +314,7 @@ def draw_scene(width: int, height: int, figures: list, rng: np.random.Generator,
     """Draw figures over a background; every random choice comes from `rng`."""
     wide, high = width * OVERSAMPLING, height * OVERSAMPLING
     size = float(np.mean([figure.unit for figure in figures])) * OVERSAMPLING if figures else max(wide, high) * 0.6
-    picture = background(wide, high, size, rng)
+    image = background(wide, high, size, rng)
     layers, drawn, boxes, areas = [], [], [], []
     turn = rng.uniform(-np.pi, np.pi)
     light = np.array([np.cos(turn), np.sin(turn)])
@@ -333,22 +333,22 @@ def draw_scene(width: int, height: int, figures: list, rng: np.random.Generator,
         shift = light * size * 0.03
         shadow = cv2.warpAffine(layer[..., 3], np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), (wide, high))
         shadow = cv2.GaussianBlur(shadow, (0, 0), max(size * 0.015, 0.8))
-        picture = cv2.multiply(picture, 255 - cv2.merge([shadow // 5 * 2] * 3), scale=1 / 255)
-        picture = over(emboss(layer, size, light), picture)
+        image = cv2.multiply(image, 255 - cv2.merge([shadow // 5 * 2] * 3), scale=1 / 255)
+        image = over(emboss(layer, size, light), image)
     if occluders and figures:
         front = Canvas(wide, high)
         count = int(rng.integers(0, 4))
         middle = figures[0].points[figures[0].present].mean(0) * OVERSAMPLING
         scatter(front, rng, count, size * 0.75, middle + rng.normal(0, 0.33, (count, 2)) * size, 1, 0.0)
         covers[front.cover > 0] = number + 1
-        picture = over(front.pixels, picture)
+        image = over(front.pixels, image)
     visible = [_seen(covers, figure, after) for figure, after in zip(figures, drawn, strict=True)]
-    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     return Scene(photograph(small, rng), visible, boxes, areas)
 
 
 def _seen(covers: np.ndarray, figure: Figure, drawn: np.ndarray) -> np.ndarray:
-    """(K,) bool: half of a small disc around the keypoint is inside the picture and covered by nothing later."""
+    """(K,) bool: half of a small disc around the keypoint is inside the image and covered by nothing later."""
     height, width = covers.shape
     turn = np.arange(9) * (2 * np.pi / 8)
     spokes = np.stack([np.cos(turn), np.sin(turn)], 1)

@@ -1,4 +1,4 @@
-"""Writes a generated data set in MP-100's format: annotation files, pictures, disjoint categories."""
+"""Writes a generated data set in MP-100's format: annotation files, images, disjoint categories."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def write_dataset(out: str | os.PathLike, categories: int = 100, instances: int 
     Args:
         out: a folder that does not exist or is empty. Until all is written the data lie in `<out>.partial`.
         categories: in all; about 70 % train, 10 % val and 20 % test, with none in common.
-        instances: pictures of a category, one object each.
+        instances: images of a category, one object each.
         seed: of everything.
         workers: processes.
 
@@ -76,15 +76,15 @@ def in_processes(work, items, workers: int) -> list:
 
 
 def _write_category(index: int, folder: Path, instances: int, seed: int) -> tuple:
-    """Draw and write a category's pictures; returns its record and a list of (image, annotation) without ids."""
+    """Draw and write a category's images; returns its record and a list of (image, annotation) without ids."""
     category = make_category(seed, index)
     (folder / category.name).mkdir(parents=True)
     found = []
     for number in range(instances):
-        picture, box, area, keypoints = _draw_instance(category, np.random.default_rng([seed, index, number]))
-        height, width = picture.shape[:2]
+        image, box, area, keypoints = _draw_instance(category, np.random.default_rng([seed, index, number]))
+        height, width = image.shape[:2]
         file_name = f'{category.name}/{number:04d}.jpg'
-        cv2.imwrite(str(folder / file_name), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        cv2.imwrite(str(folder / file_name), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         found.append((dict(file_name=file_name, width=width, height=height),
                       dict(bbox=box, area=area, keypoints=keypoints.ravel().tolist(), iscrowd=0,
                            num_keypoints=int((keypoints[:, 2] > 0).sum()))))
@@ -92,7 +92,7 @@ def _write_category(index: int, folder: Path, instances: int, seed: int) -> tupl
 
 
 def _draw_instance(category, rng: np.random.Generator) -> tuple:
-    """A picture (H, W, 3) RGB, the object's box [x, y, w, h], area, keypoints (K, 3): x, y, v, zero where unseen."""
+    """An image (H, W, 3) RGB, the object's box [x, y, w, h], area, keypoints (K, 3): x, y, v, zero where unseen."""
     while True:
         width, height = LONG_SIDE, int(rng.integers(SHORTEST_SIDE, LONG_SIDE + 1))
         if rng.random() < 0.5:
@@ -107,7 +107,7 @@ def _draw_instance(category, rng: np.random.Generator) -> tuple:
     keypoints = np.zeros((len(seen), 3))
     keypoints[seen, :2] = np.round(points[:len(seen)][seen], 2)
     keypoints[seen, 2] = 2
-    return scene.picture, [float(value) for value in scene.boxes[0]], float(scene.areas[0]), keypoints
+    return scene.image, [float(value) for value in scene.boxes[0]], float(scene.areas[0]), keypoints
 
 
 def _annotation_file(records: list) -> dict:

@@ -10,11 +10,11 @@ import pytest
 from coco_files import content, write
 
 from capekit.datasets import MP100Dataset, released_test_episodes
-from capekit.datasets.synthetic import render_from_annotations, write_dataset
-from capekit.datasets.synthetic.categories import MAX_KEYPOINTS, MIN_KEYPOINTS, make_category, split_categories
 from capekit.errors import CapekitError
 from capekit.evaluation import score_rows
 from capekit.evaluation.baselines import copy_support
+from capekit.synthetic import render_from_annotations, write_dataset
+from capekit.synthetic.categories import MAX_KEYPOINTS, MIN_KEYPOINTS, make_category, split_categories
 
 SETTINGS = dict(categories=12, instances=4)
 
@@ -61,8 +61,8 @@ def test_files_are_valid_and_categories_disjoint(generated):
             assert not points[~labelled].any()
             x, y, w, h = annotation['bbox']
             assert 0 <= x and 0 <= y and x + w <= image['width'] and y + h <= image['height'] and annotation['area'] > 0
-            picture = cv2.imread(str(generated / 'images' / image['file_name']))
-            assert picture.shape == (image['height'], image['width'], 3)
+            pixels = cv2.imread(str(generated / 'images' / image['file_name']))
+            assert pixels.shape == (image['height'], image['width'], 3)
         dataset = MP100Dataset(generated / f'annotations/{name}.json', generated / 'images')
         assert len(dataset) == len(data['annotations'])
 
@@ -102,7 +102,7 @@ def test_nothing_is_overwritten_or_left_half_written(generated, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_stand_ins_for_missing_pictures(tmp_path):
+def test_stand_ins_for_missing_images(tmp_path):
     data = content(per_category=3)
     data['images'][0].update(width=700, height=500)
     ann, images = write(tmp_path / 'ann.json', data), tmp_path / 'images'

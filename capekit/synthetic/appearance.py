@@ -32,7 +32,7 @@ COLOURS = np.array(
 """(14, 3) red, orange, yellow, lime, green, teal, sky, blue, violet, pink, brown, white, black, tan."""
 
 SPRITE = 64
-"""Side of a look's picture, pixels."""
+"""Side of a look's image, pixels."""
 TILE = 128
 """Side of a texture's tile, pixels; tiles repeat without a seam."""
 TEXTURES = ('plain', 'stripes', 'bands', 'dots', 'checks', 'patches', 'grain')
@@ -247,7 +247,7 @@ SHAPES = dict(
 
 @lru_cache(maxsize=4096)
 def sprite(shape: str, first: int, second: int) -> np.ndarray:
-    """(SPRITE, SPRITE, 4) uint8 picture of a look: RGB already multiplied by alpha, and alpha. Do not write to it."""
+    """(SPRITE, SPRITE, 4) uint8 image of a look: RGB already multiplied by alpha, and alpha. Do not write to it."""
     pen = _Pen(tuple(COLOURS[first].tolist()), tuple(COLOURS[second].tolist()))
     SHAPES[shape](pen)
     return cv2.resize(pen.canvas, (SPRITE, SPRITE), interpolation=cv2.INTER_AREA)

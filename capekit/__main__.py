@@ -1,0 +1,39 @@
+"""`capekit COMMAND [arguments]`, also `python -m capekit COMMAND`: every tool under one name."""
+
+import importlib
+import sys
+
+from capekit.cli import USAGE_ERROR, run
+
+# Command -> what it does. Each is the module of that name in `capekit.commands`, loaded when it is asked for.
+COMMANDS = dict(
+    train='train an estimator',
+    test='test a trained estimator on categories it has never seen',
+    score='score a dump of predictions again, or compare two',
+    audit='check annotation files and images before a run',
+    synthesize='generate a data set, or stand-ins for images that are not at hand',
+    convert="rename the parameters of an author's published checkpoint",
+    visualize='draw what a method does inside',
+    benchmark='measure speed and memory of a config',
+    benchmark_synthetic='all methods at one budget on generated data, in one table',
+    demo='generate, train, test and draw in ten minutes')
+
+
+def main() -> None:
+    """Run the command that the first argument names; `-` and `_` are the same in it."""
+    name = sys.argv[1].replace('-', '_') if len(sys.argv) > 1 else '__help'
+    if name in COMMANDS:
+        command = importlib.import_module(f'capekit.commands.{name}')
+        sys.argv = [f'capekit {sys.argv[1]}', *sys.argv[2:]]
+        run(command.main)
+    lines = [f'  {command.replace("_", "-"):20} {what}' for command, what in COMMANDS.items()]
+    text = '\n'.join(['usage: capekit COMMAND [arguments]; capekit COMMAND --help says more', *lines])
+    if name in ('__help', '_h'):
+        print(text)
+        sys.exit(0)
+    print(f'error: {sys.argv[1]!r} is not a command\n{text}', file=sys.stderr)
+    sys.exit(USAGE_ERROR)
+
+
+if __name__ == '__main__':
+    main()

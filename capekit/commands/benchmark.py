@@ -1,0 +1,113 @@
+"""Measure speed and memory of a config on this machine, each figure in one run.
+
+    python tools/analysis/benchmark.py CONFIG [--episodes 200] [--shots 1 5] [--train-seconds 20] [--json OUT]
+
+Prints crops per second and core, training samples per second, test pairs per second with and without keeping encoded
+images, their ratio, and the peak memory. The data are the config's: change the paths with --cfg-options.
+"""
+
+import argparse
+import resource
+import time
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from tabulate import tabulate
+from torch.utils.data import DataLoader
+
+from capekit.apis import init_estimator
+from capekit.commands.arguments import Overrides
+from capekit.datasets import TrainEpisodes, released_test_episodes
+from capekit.engine.config import build, load_config
+from capekit.engine.inference import RowPredictor
+from capekit.files import write_json
+from capekit.registry import DATASETS
+from capekit.structures import Episode
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='such as configs/capeformer/capeformer_r50_mp100-split1_1shot.py')
+    parser.add_argument('--shots', type=int, nargs='+', default=[1, 5])
+    parser.add_argument('--categories', type=int, default=1, help='test categories, the first of the file')
+    parser.add_argument('--episodes', type=int, default=200, help='of a test category (200 in the protocol)')
+    parser.add_argument('--pairs', type=int, default=64, help='rows for the plain loop, which is slow')
+    parser.add_argument('--train-seconds', type=float, default=20)
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--json', metavar='OUT', help='also write the figures to this file')
+    parser.add_argument('--cfg-options', nargs='+', action=Overrides, default={}, metavar='KEY=VALUE')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    config = load_config(args.config, args.cfg_options)
+    test_set = build(DATASETS, config.test_dataloader.dataset, 'test_dataloader.dataset')
+    figures = [('crops per second, one core', crops_per_second(test_set))]
+    if args.train_seconds > 0:
+        train_set = build(DATASETS, config.train_dataloader.dataset, 'train_dataloader.dataset')
+        figures.append(('training samples (episodes) per second', train_samples_per_second(config, train_set, args)))
+    estimator = init_estimator(config, device=args.device)
+    for shots in args.shots:
+        rows = released_test_episodes(test_set, shots, episodes=args.episodes)
+        chosen = list(test_set.categories)[:args.categories]
+        rows = rows[np.isin(test_set.category_ids[rows[:, -1]], chosen)]
+        predictor = RowPredictor(estimator, test_set, batch_size=config.test_dataloader.batch_size)
+        kept = rate(predictor.predict(rows), len(rows))
+        some = rows[:args.pairs]
+        predictor.batch_size = min(16, predictor.batch_size)
+        plain = rate(predictor.predict_pairs(some), len(some))
+        figures += [(f'test pairs per second, {shots} shot, each image encoded once', kept),
+                    (f'test pairs per second, {shots} shot, pair by pair', plain),
+                    (f'ratio, {shots} shot', kept / plain)]
+    figures.append(('peak memory, GiB', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20))
+    if args.device.startswith('cuda'):
+        figures.append(('peak GPU memory, GiB', torch.cuda.max_memory_allocated() / 2 ** 30))
+    print(f'{args.config}, {args.device}, {torch.get_num_threads()} threads, torch {torch.__version__}')
+    print(tabulate(figures, ['', 'value'], floatfmt='.2f'))
+    if args.json:
+        write_json(args.json, dict(config=args.config, device=args.device, threads=torch.get_num_threads(),
+                                   torch=torch.__version__, figures=dict(figures)))
+
+
+def rate(batches, count: int) -> float:
+    """Rows per second of a generator that answers `count` rows."""
+    start = time.perf_counter()
+    for _ in batches:
+        pass
+    return count / (time.perf_counter() - start)
+
+
+def crops_per_second(dataset, count: int = 200) -> float:
+    """Decode and warp, as a data loader worker does."""
+    numbers = np.random.default_rng(0).permutation(len(dataset))[:count].tolist()
+    dataset.crop(numbers[0])
+    start = time.perf_counter()
+    for number in numbers:
+        dataset.crop(number)
+    return len(numbers) / (time.perf_counter() - start)
+
+
+def train_samples_per_second(config: Config, dataset, args: argparse.Namespace) -> float:
+    """Episodes through forward, backward and an optimiser step, loading included."""
+    loader = config.train_dataloader
+    sampler = TrainEpisodes(dataset, loader.sampler.shots)
+    batches = iter(DataLoader(dataset, loader.batch_size, sampler=sampler, num_workers=min(2, loader.num_workers),
+                              collate_fn=Episode.collate, drop_last=True))
+    model = init_estimator(config, device=args.device).train()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-5)
+
+    def step():
+        optimizer.zero_grad()
+        sum(value for name, value in model(next(batches), mode='loss').items() if 'loss' in name).backward()
+        optimizer.step()
+        if args.device.startswith('cuda'):
+            torch.cuda.synchronize()
+
+    step()  # warm-up
+    start, steps = time.perf_counter(), 0
+    while time.perf_counter() - start < args.train_seconds:
+        step()
+        steps += 1
+    return steps * loader.batch_size / (time.perf_counter() - start)

@@ -1,0 +1,201 @@
+"""MP-100 and every data set in its format: instances -> crops -> episodes."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from capekit.datasets import crops
+from capekit.datasets.coco import (
+    build_categories,
+    check_images,
+    join_categories,
+    join_instances,
+    read_annotation_file,
+    select_categories,
+)
+from capekit.datasets.episodes import EpisodeKey
+from capekit.errors import CapekitError
+from capekit.registry import DATASETS
+from capekit.structures import Episode
+
+
+@dataclass
+class Crop:
+    """One instance as a model sees it."""
+
+    image: np.ndarray
+    """(H, W, 3) uint8 RGB."""
+    points: np.ndarray
+    """(K, 2) float32 crop pixels / crop size. Invisible ones keep their image pixels, as released: meaningless."""
+    visible: np.ndarray
+    """(K,) bool."""
+    crop_to_image: np.ndarray
+    """(2, 3) float64: crop pixels to image pixels."""
+
+
+@DATASETS.register_module()
+class MP100Dataset(Dataset):
+    """Instances of one or more annotation files; indexed with an `EpisodeKey` it gives an `Episode` of batch one.
+
+    Args:
+        ann_file: annotation file, or several that are joined: images in file order, and an annotation that occurs in
+            two of the files (same id, same category) counts once.
+        images: folder that the files' `file_name` are relative to; None = everything but images can be read.
+        data_root: joined in front of `ann_file` and `images` where they are relative.
+        categories: None for all, a list of category ids, or a split name such as 'split1/train' or
+            'cross/vehicle/test' (see `splits`). The order of the files is kept.
+        image_size: side of the crops in pixels.
+        augment: settings of `crops.Augmentation` for crops that are drawn with a random generator, None = none.
+        missing_images: 'error', or 'skip' to leave out, and log, the instances whose image file is missing.
+
+    Attributes:
+        categories: dict id -> `Category`, in file order.
+        keypoints: (N, Kmax, 3) float64 x, y in image pixels and v as in the file; zero from a category's K on.
+        bboxes: (N, 4) float64 clipped x, y, w, h.
+        category_ids: (N,) int64.
+        source: JSON-able dict of what makes this data set again, instance numbers included: `ann_files`, their
+            `sha256`, `categories`, `images` (None unless missing images were skipped), `instances` (a hash).
+
+    Raises:
+        CapekitError: a file that is missing or broken, an unknown setting, missing images; one line that names it.
+    """
+
+    def __init__(self, ann_file: str | os.PathLike | Sequence, images: str | os.PathLike | None = None,
+                 data_root: str | os.PathLike = '', categories=None, image_size: int = 256,
+                 augment: dict | None = None, missing_images: str = 'error'):
+        if missing_images not in ('error', 'skip'):
+            raise CapekitError(f"missing_images={missing_images!r} is unknown; valid: 'error', 'skip'")
+        if isinstance(ann_file, (str, os.PathLike)):
+            ann_file = [ann_file]
+        self.ann_files = [os.path.join(data_root, path) for path in ann_file]
+        if not self.ann_files:
+            raise CapekitError('ann_file is an empty list; name at least one annotation file')
+        self.images = None if images is None else os.path.join(data_root, images)
+        self.image_size = image_size
+        self.augment = _augmentation(augment)
+
+        files, digests = zip(*(read_annotation_file(path) for path in self.ann_files), strict=True)
+        records = select_categories(join_categories(self.ann_files, files), categories, self.ann_files)
+        found = [instance for instance in join_instances(self.ann_files, files) if instance.category_id in records]
+        if self.images is not None:
+            found = check_images(found, records, self.images, missing_images)
+        if not found:
+            raise CapekitError(f"{', '.join(self.ann_files)}: no usable instance (crowds, empty boxes and annotations "
+                               'without a labelled keypoint do not count)')
+        self.categories = build_categories(records, found, self.ann_files)
+        self._fill(found)
+        listed = '\n'.join(f'{instance.category_id}:{instance.annotation_id}' for instance in found)
+        self.source = dict(
+            ann_files=self.ann_files, sha256=list(digests),
+            categories=categories if categories is None or isinstance(categories, str) else list(categories),
+            images=self.images if missing_images == 'skip' else None,
+            instances=hashlib.sha256(listed.encode()).hexdigest())
+
+    def _fill(self, found: list):
+        """Keep the instances as arrays: pages of workers stay shared, and metrics can work on all rows at once."""
+        counts = np.array([self.categories[instance.category_id].num_keypoints for instance in found])
+        self.keypoints = np.zeros((len(found), counts.max(), 3))
+        for i, instance in enumerate(found):
+            self.keypoints[i, :counts[i]] = np.reshape(instance.keypoints, (-1, 3))
+        if not np.isfinite(self.keypoints).all():
+            broken = found[int(np.argmin(np.isfinite(self.keypoints).all((1, 2))))]
+            raise CapekitError(f'{broken.ann_file}: annotation {broken.annotation_id} has a keypoint that is no number')
+        self.bboxes = np.array([instance.bbox for instance in found])
+        self.category_ids = np.array([instance.category_id for instance in found], dtype=np.int64)
+        self._image_files = [instance.image_file for instance in found]
+        self._image_ids = [instance.image_id for instance in found]
+        self._annotation_ids = [instance.annotation_id for instance in found]
+
+    def __len__(self) -> int:
+        """Number of instances."""
+        return len(self.bboxes)
+
+    def instances_of(self, category_id: int) -> np.ndarray:
+        """Ascending int64 instance numbers of a category."""
+        if category_id not in self.categories:
+            raise CapekitError(f'no category with id {category_id!r} here; valid: {list(self.categories)}')
+        return np.flatnonzero(self.category_ids == category_id)
+
+    def instance(self, i: int) -> dict:
+        """What the annotation file says about instance `i`.
+
+        Returns:
+            dict: `keypoints` (K, 3) float64 x, y in image pixels and v, `bbox` (4,) float64 clipped x, y, w, h,
+            `category_id`, `image_file` (relative to the image folder), `image_id`, `annotation_id`.
+        """
+        category_id = int(self.category_ids[i])
+        return dict(keypoints=self.keypoints[i, :self.categories[category_id].num_keypoints].copy(),
+                    bbox=self.bboxes[i].copy(), category_id=category_id, image_file=self._image_files[i],
+                    image_id=self._image_ids[i], annotation_id=self._annotation_ids[i])
+
+    def crop(self, i: int, rng: np.random.Generator | None = None) -> Crop:
+        """The square around instance `i`, warped to `image_size`; augmented with draws from `rng` where given.
+
+        Raises:
+            CapekitError: no image folder was given, or the file is missing, truncated or no image.
+        """
+        if self.images is None:
+            raise CapekitError(f'no image folder was given for {self.ann_files[0]}: pass `images` to read images')
+        instance = self.instance(i)
+        try:
+            image = crops.read_image(os.path.join(self.images, instance['image_file']))
+        except CapekitError as error:
+            category = self.categories[instance['category_id']]
+            raise CapekitError(f"{error}; annotation {instance['annotation_id']} of category '{category.name}' "
+                               f'(id {category.id})') from None
+        center, side = crops.box_to_square(instance['bbox'])
+        angle = 0.0
+        if rng is not None and self.augment is not None:
+            factor, angle = self.augment.draw(rng)
+            side *= factor
+        matrix = crops.crop_matrix(center, side, angle, self.image_size)
+        visible = instance['keypoints'][:, 2] > 0
+        points = instance['keypoints'][:, :2]
+        points[visible] = crops.transform_points(points[visible], matrix)
+        return Crop(image=crops.warp(image, matrix, self.image_size),
+                    points=(points / self.image_size).astype(np.float32), visible=visible,
+                    crop_to_image=crops.invert(matrix))
+
+    def __getitem__(self, key: EpisodeKey) -> Episode:
+        """The episode of `key.instances` (supports..., query), augmented where `key.seed` is not None.
+
+        Each image has its own random generator, seeded with (key.seed, its place in the episode).
+        """
+        if not isinstance(key, tuple) or len(key) != 2 or len(key[0]) < 2:
+            raise CapekitError(f'{type(self).__name__} is indexed with EpisodeKey((support, ..., query), seed), not '
+                               f'{key!r}; use one of the samplers TrainEpisodes and TestEpisodes')
+        numbers, seed = key
+        instances = [self.instance(i) for i in numbers]
+        ids = {instance['category_id'] for instance in instances}
+        if len(ids) > 1:
+            raise CapekitError(f'instances {tuple(numbers)} are of different categories: {sorted(ids)}')
+        category = self.categories[ids.pop()]
+        drawn = [self.crop(i, None if seed is None else np.random.default_rng([seed, place]))
+                 for place, i in enumerate(numbers)]
+        images = torch.from_numpy(np.stack([crop.image for crop in drawn])).permute(0, 3, 1, 2).contiguous()
+        points = torch.from_numpy(np.stack([crop.points for crop in drawn]))
+        visible = torch.from_numpy(np.stack([crop.visible for crop in drawn]))
+        meta = dict(category_id=category.id, category=category.name, keypoint_names=category.keypoint_names,
+                    instances=tuple(int(i) for i in numbers),
+                    image_files=[instance['image_file'] for instance in instances],
+                    crop_to_image=np.stack([crop.crop_to_image for crop in drawn]),
+                    bbox=np.stack([instance['bbox'] for instance in instances]))
+        return Episode(support_images=images[None, :-1], support_points=points[None, :-1],
+                       support_visible=visible[None, :-1], query_images=images[-1:], query_points=points[-1:],
+                       query_visible=visible[-1:], num_keypoints=torch.tensor([category.num_keypoints]),
+                       links=[torch.from_numpy(category.links.copy())], meta=[meta])
+
+
+def _augmentation(settings: dict | None) -> crops.Augmentation | None:
+    if settings is None:
+        return None
+    valid = list(crops.Augmentation.__dataclass_fields__)
+    unknown = [name for name in settings if name not in valid]
+    if unknown:
+        raise CapekitError(f'augment has no setting {unknown[0]!r}; valid: {", ".join(valid)}')
+    return crops.Augmentation(**settings)
