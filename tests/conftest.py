@@ -55,5 +55,6 @@ def make_episode():
         return Episode(
             support_images=images(batch, shots), support_points=points(batch, shots),
             support_visible=support_visible, query_images=images(batch), query_points=points(batch),
-            query_visible=query_visible, num_keypoints=num_keypoints, links=links, meta=[{} for _ in range(batch)])
+            query_visible=query_visible, num_keypoints=num_keypoints, links=links,
+            meta=[dict(keypoint_names=[f'point {k}' for k in range(n)]) for n in num_keypoints.tolist()])
     return make

@@ -17,6 +17,7 @@ The images are of the config's test data; --cfg-options changes the paths.
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 import torch
 
@@ -26,7 +27,8 @@ from capekit.datasets import EpisodeKey
 from capekit.engine.config import build, load_config
 from capekit.errors import CapekitError
 from capekit.models.heads import CapeFormerHead, FMMPHead, SDPNetHead
-from capekit.models.padding import KINDS, MixupDraws, Padding
+from capekit.models.mixup import MixupDraws
+from capekit.models.padding import Kind, Padding
 from capekit.registry import DATA_SAMPLERS, DATASETS
 from capekit.structures import Episode
 from capekit.visualization.mining import padding_figure, sampling_figure
@@ -42,7 +44,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--categories', type=int, nargs='+', help='category ids; default: all of the test data')
     parser.add_argument('--seed', type=int, default=1, help='which images, and which draws of mixup')
     parser.add_argument('--shots', type=int, help="supports; default: the config's")
-    parser.add_argument('--padding', choices=KINDS, default='mixup', help='default: %(default)s')
+    parser.add_argument('--padding', choices=get_args(Kind), default='mixup', help='default: %(default)s')
     parser.add_argument('--slots', type=int, nargs='+', default=[35, 70], help='keypoints after padding')
     parser.add_argument('--keypoints', type=int, nargs='+', help='default: three of those that both images show')
     parser.add_argument('--layer', type=int, default=-1, help='recurrent layer, from 0; default: the last')
@@ -65,8 +67,9 @@ def main() -> None:
     if args.checkpoint is None and draw is not padding:
         raise CapekitError(f'--what {args.what} draws a trained network: name a checkpoint after {args.config}')
     estimator = init_estimator(config, args.checkpoint)
-    if not isinstance(estimator.head, head):
-        raise CapekitError(f'--what {args.what} is of {method}; {args.config} has a {type(estimator.head).__name__}')
+    own = getattr(estimator, 'head', estimator)
+    if not isinstance(own, head):
+        raise CapekitError(f'--what {args.what} is of {method}; {args.config} has a {type(own).__name__}')
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     for row in sampler.rows:

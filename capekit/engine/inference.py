@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from capekit.datasets.episodes import EpisodeKey
-from capekit.structures import Episode
+from capekit.structures import Episode, Task
 
 
 class Images(Dataset):
@@ -134,8 +134,9 @@ class RowPredictor:
         category = self.dataset.categories[int(self.dataset.category_ids[rows[0, -1]])]
         device = next(iter(query.values())).device
         links = torch.as_tensor(category.links, device=device)
-        prediction = self.estimator.head(
-            support, query, torch.full((len(rows),), category.num_keypoints, device=device), [links] * len(rows))
+        task = Task(torch.full((len(rows),), category.num_keypoints, device=device), [links] * len(rows),
+                    [category.keypoint_names] * len(rows))
+        prediction = self.estimator.answer(self.estimator.prepare(support, task), query)
         points = prediction.points.float().cpu().numpy()
         return to_image_pixels(points, matrices, self.dataset.image_size).astype(np.float32)
 

@@ -13,14 +13,14 @@ _CAPEFORMER = (
     (r'encoder_query\.', 'backbone.network.'),
     (r'keypoint_head\.input_proj\.', 'head.query_projection.'),
     (r'keypoint_head\.query_proj\.', 'head.support_projection.'),
-    (r'keypoint_head\.transformer\.encoder\.layers\.', 'head.encoder.'),
+    (r'keypoint_head\.transformer\.encoder\.layers\.', 'head.matching.encoder.'),
     (r'keypoint_head\.transformer\.decoder\.layers\.', 'head.decoder.'),
     (r'keypoint_head\.transformer\.decoder\.norm\.', 'head.decoder_norm.'),
     (r'keypoint_head\.transformer\.decoder\.ref_point_head\.layers\.0\.', 'head.position_mlp.0.'),
     (r'keypoint_head\.transformer\.decoder\.ref_point_head\.layers\.1\.', 'head.position_mlp.2.'),
-    (r'keypoint_head\.transformer\.proposal_generator\.support_proj\.', 'head.proposal_generator.support_projection.'),
-    (r'keypoint_head\.transformer\.proposal_generator\.query_proj\.', 'head.proposal_generator.query_projection.'),
-    (r'keypoint_head\.transformer\.proposal_generator\.dynamic_proj\.', 'head.proposal_generator.channel_attention.'),
+    (r'keypoint_head\.transformer\.proposal_generator\.support_proj\.', 'head.matching.proposals.support_projection.'),
+    (r'keypoint_head\.transformer\.proposal_generator\.query_proj\.', 'head.matching.proposals.query_projection.'),
+    (r'keypoint_head\.transformer\.proposal_generator\.dynamic_proj\.', 'head.matching.proposals.channel_attention.'),
     (r'keypoint_head\.kpt_branch\.(\d+)\.mlp\.', r'head.offset_mlps.\1.'),
 )
 _POMNET = (
@@ -81,10 +81,10 @@ def _rename(name: str, rules: tuple) -> str:
 
 
 def _renamer(rules: tuple, **layers: tuple) -> Callable[[str], str]:
-    """Released name -> ours; `layers` are the rules inside `head.<name>.<index>.`, by name."""
+    """Released name -> ours; `layers` are the rules inside `<name>.<index>.`, by name."""
     def rename(name: str) -> str:
         name = _rename(name, rules)
-        layer = re.match(rf'(head\.({"|".join(layers)})\.\d+\.)(.*)', name)
+        layer = re.match(rf'(head\.(?:matching\.)?({"|".join(layers)})\.\d+\.)(.*)', name)
         return layer[1] + _rename(layer[3], layers[layer[2]]) if layer else name
     return rename
 

@@ -12,6 +12,7 @@ shots changes the answer as much as rounding, multiplied by the steps, does.
 
 import math
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,14 +20,13 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from capekit.choices import checked
 from capekit.errors import CapekitError
 from capekit.models.estimator import EpisodeEstimator
-from capekit.models.layers import REFINEMENTS, Deconvolutions, decode_heatmaps, gaussian_heatmaps, seen_by_all
+from capekit.models.layers import Deconvolutions, Refinement, decode_heatmaps, gaussian_heatmaps, seen_by_all
 from capekit.models.losses import heatmap_mse
 from capekit.registry import MODELS
-from capekit.structures import Episode, Prediction
-
-NORMS = ('running', 'image')
+from capekit.structures import Episode, Prediction, Task
 
 
 class HeatmapNetwork(BaseModule):
@@ -58,7 +58,7 @@ def running_statistics(network: nn.Module):
 class AdaptingEstimator(EpisodeEstimator):
     """A heat-map network that is adapted to the supports of an episode; subclasses say how.
 
-    It keeps no features: `encode` hands the images themselves on, and `head` learns from the supports.
+    It keeps no features: the images themselves are handed on, `prepare` learns from the supports.
 
     Args:
         backbone: config of a module (N, 3, H, W) -> list of feature maps, fine to coarse.
@@ -72,47 +72,43 @@ class AdaptingEstimator(EpisodeEstimator):
     """
 
     def __init__(self, backbone: dict, decoder_channels: int, max_keypoints: int, steps: int, rate: float,
-                 refine: str, sigma: float, data_preprocessor: dict | None):
+                 refine: Refinement, sigma: float, data_preprocessor: dict | None):
         super().__init__(data_preprocessor)
-        if refine not in REFINEMENTS:
-            raise CapekitError(f'{type(self).__name__}: refine={refine!r} is not one of {", ".join(REFINEMENTS)}')
         self.network = HeatmapNetwork(backbone, decoder_channels, max_keypoints)
         self.max_keypoints, self.steps, self.rate = max_keypoints, steps, rate
         self.refine, self.sigma = refine, sigma
 
-    def encode(self, images: Tensor, points: Tensor, visible: Tensor) -> tuple:
-        """What `head` needs of N images as supports and as queries; arguments as in `CapeEstimator.encode`."""
-        return self.encode_support(images, points, visible), self.encode_query(images)
-
     def encode_support(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
-        """`images` (N, 3, H, W) uint8, `points` (N, K, 2), `visible` (N, K)."""
+        """The arguments themselves: `images` (N, 3, H, W) uint8, `points` (N, K, 2), `visible` (N, K)."""
         return dict(images=images, points=points, visible=visible)
 
     def encode_query(self, images: Tensor) -> dict:
         """`images` (N, 3, H, W) uint8."""
         return dict(images=images)
 
-    def head(self, support: dict, query: dict, num_keypoints: Tensor, links: list) -> Prediction:
-        """Answer B episodes, as heads do, adapting once for neighbours in the batch that have the same supports.
+    def prepare(self, support: dict, task: Task) -> dict:
+        """Adapt once per support set: the adapted parameters by name (B, ...), and `mask` (B, K) bool."""
+        with running_statistics(self.network):
+            adapted = [self._adapt(**{name: value[row] for name, value in support.items()})
+                       for row in range(len(task.num_keypoints))]
+        state = {name: torch.stack([parameters[name] for parameters in adapted]) for name in adapted[0]}
+        return dict(state, mask=seen_by_all(support['visible'], task.num_keypoints))
 
-        `extras`: `mask` (B, K) bool, `heatmaps` (B, K, H, W), `maxima` (B, K), which the scores clamp to [0, 1].
+    def answer(self, state: dict, query: dict) -> Prediction:
+        """Answer B * Q queries, Q by each of the B adapted networks.
+
+        `extras`: `mask` (B * Q, K) bool, `heatmaps` (B * Q, K, H, W), `maxima` (B * Q, K), which the scores clamp to
+        [0, 1].
         """
+        mask = state['mask']
+        times = len(query['images']) // len(mask)
         with running_statistics(self.network):
             heatmaps = torch.cat([
-                self._answer(self._adapt(**{name: value[rows.start] for name, value in support.items()}),
-                             query['images'][rows], support['visible'].shape[-1])
-                for rows in self._same_supports(support)])
+                self._answer({name: state[name][row] for name, _ in self.network.named_parameters()}, images,
+                             mask.shape[1]) for row, images in enumerate(query['images'].split(times))])
         points, maxima = decode_heatmaps(heatmaps, self.refine)
         return Prediction(points=points.float(), scores=maxima.float().clamp(0, 1), extras=dict(
-            mask=seen_by_all(support['visible'], num_keypoints), heatmaps=heatmaps, maxima=maxima))
-
-    @staticmethod
-    def _same_supports(support: dict) -> list:
-        """Slices of neighbouring rows whose supports are equal."""
-        count = len(support['visible'])
-        first = [0, *(row for row in range(1, count)
-                      if not all(torch.equal(value[row], value[row - 1]) for value in support.values()))]
-        return [slice(start, stop) for start, stop in zip(first, [*first[1:], count], strict=True)]
+            mask=mask.repeat_interleave(times, 0), heatmaps=heatmaps, maxima=maxima))
 
     def _adapt(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
         """S supports -> the adapted parameters of `network` by name."""
@@ -139,10 +135,6 @@ class AdaptingEstimator(EpisodeEstimator):
         """`_error` of images (N, 3, H, W) uint8."""
         return self._error(self._answer(parameters, images, visible.shape[1]), points, visible)
 
-    def _predict(self, episode: Episode) -> Prediction:
-        support = self.encode_support(episode.support_images, episode.support_points, episode.support_visible)
-        return self.head(support, self.encode_query(episode.query_images), episode.num_keypoints, episode.links)
-
 
 @MODELS.register_module()
 class FineTuneEstimator(AdaptingEstimator):
@@ -156,8 +148,9 @@ class FineTuneEstimator(AdaptingEstimator):
         as in `AdaptingEstimator`.
     """
 
+    @checked
     def __init__(self, backbone: dict, decoder_channels: int = 256, max_keypoints: int = 68,
-                 steps: int = 20, rate: float = 5e-4, refine: str = 'quarter', sigma: float = 2.0,
+                 steps: int = 20, rate: float = 5e-4, refine: Refinement = 'quarter', sigma: float = 2.0,
                  data_preprocessor: dict | None = None):
         super().__init__(backbone, decoder_channels, max_keypoints, steps, rate, refine, sigma,
                          data_preprocessor)
@@ -198,14 +191,14 @@ class MAMLEstimator(AdaptingEstimator):
         others: as in `AdaptingEstimator`.
     """
 
+    @checked
     def __init__(self, backbone: dict, decoder_channels: int = 256, max_keypoints: int = 68,
-                 steps: int = 5, rate: float = 0.01, max_norm: float = 1.0, norm: str = 'running',
-                 first_order: bool = True, test_steps: int | None = None, refine: str = 'quarter', sigma: float = 2.0,
+                 steps: int = 5, rate: float = 0.01, max_norm: float = 1.0,
+                 norm: Literal['running', 'image'] = 'running', first_order: bool = True,
+                 test_steps: int | None = None, refine: Refinement = 'quarter', sigma: float = 2.0,
                  data_preprocessor: dict | None = None):
         super().__init__(backbone, decoder_channels, max_keypoints, steps, rate, refine, sigma,
                          data_preprocessor)
-        if norm not in NORMS:
-            raise CapekitError(f'MAMLEstimator: norm={norm!r} is not one of {", ".join(NORMS)}')
         self.max_norm, self.norm, self.first_order = max_norm, norm, first_order
         self.test_steps = steps if test_steps is None else test_steps
         if norm == 'image':

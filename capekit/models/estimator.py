@@ -9,13 +9,17 @@ from torch import Tensor
 
 from capekit.errors import CapekitError
 from capekit.registry import MODELS
-from capekit.structures import Episode, Prediction
+from capekit.structures import Episode, Prediction, Task
 
 MODES = ('loss', 'predict', 'tensor')
 
 
 class EpisodeEstimator(BaseModel):
-    """What every estimator does with a batch of episodes; a subclass says how it answers and what it is held to."""
+    """One path from supports to answers, for training, for tests and for people.
+
+    `encode_support` and `encode_query` see single images, never an episode; `prepare` makes a state of support sets,
+    once; `answer` answers queries from it, as many as one likes. A subclass says how, and what it is held to.
+    """
 
     def __init__(self, data_preprocessor: dict | None):
         super().__init__(data_preprocessor=MODELS.build(data_preprocessor or dict(type='CapePreprocessor')))
@@ -34,19 +38,83 @@ class EpisodeEstimator(BaseModel):
             episode = episode.to(self.data_preprocessor.device)
             return self._loss(episode) if mode == 'loss' else self._predict(episode)
 
-    def _predict(self, episode: Episode) -> Prediction:
+    def encode_support(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
+        """What is kept of N support images.
+
+        Args:
+            images: (N, 3, H, W) uint8 RGB.
+            points: (N, K, 2) normalised keypoints.
+            visible: (N, K) bool.
+
+        Returns:
+            dict of tensors (N, ...).
+        """
         raise NotImplementedError
+
+    def encode_query(self, images: Tensor) -> dict:
+        """What is kept of N query images (N, 3, H, W) uint8 RGB: dict of tensors (N, ...)."""
+        raise NotImplementedError
+
+    def encode(self, images: Tensor, points: Tensor, visible: Tensor) -> tuple[dict, dict]:
+        """Both, for images that may serve as supports and as queries; arguments as in `encode_support`."""
+        return self.encode_support(images, points, visible), self.encode_query(images)
+
+    def prepare(self, support: dict, task: Task) -> dict:
+        """What B support sets say alone.
+
+        Args:
+            support: of `encode_support`, with (B, S, ...) in front.
+            task: of the B categories.
+
+        Returns:
+            dict: tensors (B, ...), and what else has a length and `repeat(times)`.
+        """
+        raise NotImplementedError
+
+    def answer(self, state: dict, query: dict) -> Prediction:
+        """Answer B * Q queries, Q in succession for each of the B support sets of `state`.
+
+        Args:
+            state: of `prepare`.
+            query: of `encode_query`, with (B * Q, ...) in front.
+
+        Returns:
+            Prediction: of B * Q rows.
+        """
+        raise NotImplementedError
+
+    def _encode_episode(self, episode: Episode) -> tuple[dict, dict]:
+        """Support features (B, S, ...) and query features (B, ...)."""
+        support = self.encode_support(episode.support_images.flatten(0, 1), episode.support_points.flatten(0, 1),
+                                      episode.support_visible.flatten(0, 1))
+        return _by_episode(support, episode), self.encode_query(episode.query_images)
+
+    def _predict(self, episode: Episode) -> Prediction:
+        support, query = self._encode_episode(episode)
+        return self.answer(self.prepare(support, episode.task), query)
 
     def _loss(self, episode: Episode) -> dict:
         raise NotImplementedError
 
 
+def _by_episode(support: dict, episode: Episode) -> dict:
+    """(B * S, ...) -> (B, S, ...)."""
+    return {name: value.unflatten(0, (len(episode), episode.shots)) for name, value in support.items()}
+
+
+def per_query(state: dict, rows: int) -> dict:
+    """A state of B support sets as one of `rows` = B * Q queries, each set Q times in succession."""
+    def repeat(value):
+        times = rows // len(value)
+        if times == 1:
+            return value
+        return value.repeat_interleave(times, 0) if isinstance(value, Tensor) else value.repeat(times)
+    return {name: repeat(value) for name, value in state.items()}
+
+
 @MODELS.register_module()
 class CapeEstimator(EpisodeEstimator):
-    """A backbone and a head.
-
-    `encode` sees single images and never an episode: that is what lets evaluation encode each image once, however
-    many episodes it is in. What the encoded images mean to each other is the head's business (`models/heads`).
+    """A backbone and a head: what encoded images mean to each other is the head's business (`models/heads`).
 
     Args:
         backbone: config of a module (N, 3, H, W) -> list of feature maps, fine to coarse.
@@ -76,46 +144,39 @@ class CapeEstimator(EpisodeEstimator):
             raise CapekitError(f'model.head.in_channels={stated}: the backbone gives {channels}; leave in_channels out')
         return dict(head, in_channels=tuple(channels))
 
-    def encode(self, images: Tensor, points: Tensor, visible: Tensor) -> tuple:
-        """What the head keeps of N images, should they serve as supports and should they serve as queries.
-
-        Args:
-            images: (N, 3, H, W) uint8 RGB.
-            points: (N, K, 2) normalised keypoints.
-            visible: (N, K) bool.
-
-        Returns:
-            two dicts of tensors with N in front: support features, query features.
-        """
-        images = self.data_preprocessor.normalise(images)
-        maps = self.backbone(images)
-        support_maps = self.support_backbone(images) if self.support_backbone else maps
-        return self.head.encode_support(support_maps, points, visible), self.head.encode_query(maps)
-
     def encode_support(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
-        """Support features of N images, dict of tensors (N, ...); arguments as in `encode`."""
+        """As `EpisodeEstimator.encode_support`."""
         maps = (self.support_backbone or self.backbone)(self.data_preprocessor.normalise(images))
         return self.head.encode_support(maps, points, visible)
 
     def encode_query(self, images: Tensor) -> dict:
-        """Query features of N images (N, 3, H, W) uint8 RGB, dict of tensors (N, ...)."""
+        """As `EpisodeEstimator.encode_query`."""
         return self.head.encode_query(self.backbone(self.data_preprocessor.normalise(images)))
 
-    def _predict(self, episode: Episode) -> Prediction:
-        batch, shots = episode.support_images.shape[:2]
-        support_images = episode.support_images.flatten(0, 1)
-        support_points, support_visible = episode.support_points.flatten(0, 1), episode.support_visible.flatten(0, 1)
-        if self.support_backbone is None:
-            # One pass: BatchNorm sees supports and queries together.
-            images = torch.cat((support_images, episode.query_images))
-            maps = self.backbone(self.data_preprocessor.normalise(images))
-            support = self.head.encode_support([m[:batch * shots] for m in maps], support_points, support_visible)
-            query = self.head.encode_query([m[batch * shots:] for m in maps])
-        else:
-            support = self.encode_support(support_images, support_points, support_visible)
-            query = self.encode_query(episode.query_images)
-        support = {name: value.unflatten(0, (batch, shots)) for name, value in support.items()}
-        return self.head(support, query, episode.num_keypoints, episode.links)
+    def encode(self, images: Tensor, points: Tensor, visible: Tensor) -> tuple[dict, dict]:
+        """Support and query features of the same N images; a network that both share runs once."""
+        if self.support_backbone is not None:
+            return super().encode(images, points, visible)
+        maps = self.backbone(self.data_preprocessor.normalise(images))
+        return self.head.encode_support(maps, points, visible), self.head.encode_query(maps)
+
+    def prepare(self, support: dict, task: Task) -> dict:
+        """As `EpisodeEstimator.prepare`."""
+        return self.head.prepare(support, task)
+
+    def answer(self, state: dict, query: dict) -> Prediction:
+        """As `EpisodeEstimator.answer`."""
+        return self.head.answer(per_query(state, len(next(iter(query.values())))), query)
+
+    def _encode_episode(self, episode: Episode) -> tuple[dict, dict]:
+        if self.support_backbone is not None:
+            return super()._encode_episode(episode)
+        # One pass: BatchNorm sees supports and queries together.
+        supports = episode.support_images.flatten(0, 1)
+        maps = self.backbone(self.data_preprocessor.normalise(torch.cat((supports, episode.query_images))))
+        support = self.head.encode_support([m[:len(supports)] for m in maps], episode.support_points.flatten(0, 1),
+                                           episode.support_visible.flatten(0, 1))
+        return _by_episode(support, episode), self.head.encode_query([m[len(supports):] for m in maps])
 
     def _loss(self, episode: Episode) -> dict:
-        return self.head.loss(self._predict(episode), episode.query_points, episode.query_visible)
+        return self.head.loss(self._predict(episode), episode)

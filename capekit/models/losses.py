@@ -1,5 +1,7 @@
 """Losses that several methods share."""
 
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -50,4 +52,26 @@ def similarity_cross_entropy(similarity: Tensor, heatmaps: Tensor) -> Tensor:
     return -(target * similarity.flatten(2).log_softmax(-1)).sum(-1)
 
 
+SimilarityError = Literal['squared', 'cross_entropy']
 SIMILARITY_ERRORS = dict(squared=similarity_error, cross_entropy=similarity_cross_entropy)
+
+
+def matching_losses(extras: dict, heatmaps: Tensor, points: Tensor, weight: Tensor, heatmap_weight: float,
+                    proposal_weight: float, similarity_error: SimilarityError) -> dict:
+    """CapeFormer's `heatmap_loss` (equation 5) and `proposal_loss` (equation 7), weighted; 0 leaves a term out.
+
+    Args:
+        extras: `similarity` and `proposals` of `layers.Matching`.
+        heatmaps: (B, K, H, W) targets.
+        points: (B, K, 2) normalised true points, finite everywhere.
+        weight: (B, K) bool, the keypoints that are supervised.
+        similarity_error: one of `SIMILARITY_ERRORS`.
+    """
+    losses = {}
+    if heatmap_weight:
+        error = SIMILARITY_ERRORS[similarity_error](extras['similarity'], heatmaps)
+        losses['heatmap_loss'] = heatmap_weight * keypoint_mean(error, weight)
+    if proposal_weight:
+        losses['proposal_loss'] = proposal_weight * keypoint_mean(
+            (extras['proposals'] - points).abs().sum(-1), weight)
+    return losses

@@ -23,49 +23,21 @@ What is settled only here:
   same in every image of an episode.
 """
 
+import copy
 import functools
-from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from capekit.choices import checked
 from capekit.errors import CapekitError
+from capekit.models.mixup import MixupDraws
 
-KINDS = ('zero', 'uniform', 'mixup')
-VARIANTS = ('release', 'paper')
+Kind = Literal['zero', 'uniform', 'mixup']
+Variant = Literal['release', 'paper']
 MAX_SLOTS = 254  # a slot and "none" fit into a byte
-
-
-@dataclass(frozen=True)
-class MixupDraws:
-    """The random part of mixup padding; supports and query of an episode share it."""
-
-    ratios: Tensor
-    """(B, T) float32 lambda of every slot."""
-    links: Tensor
-    """(B, T) int64 link numbers; the first T - K count, in any order."""
-
-    @staticmethod
-    def draw(links: list, slots: int, alpha: float = 1.0, generator: torch.Generator | None = None) -> 'MixupDraws':
-        """Draw for B categories: lambda ~ Beta(alpha, alpha), link numbers uniform, with repetition.
-
-        Args:
-            links: B tensors (E, 2); the draws are on their device.
-            slots: T.
-            alpha: 1 is the uniform distribution.
-            generator: where is drawn then; None is PyTorch's own. With a generator all categories get the same draws,
-                so that an answer does not depend on what else is in the batch.
-        """
-        device = generator.device if generator else links[0].device
-        rows = len(links) if generator is None else 1
-        concentration = torch.full((2, rows, slots), float(alpha), device=device)
-        gamma = torch._standard_gamma(concentration, generator=generator)
-        where = torch.rand(rows, slots, device=device, generator=generator)
-        counts = torch.tensor([len(pairs) for pairs in links], device=device)[:, None]
-        numbers = (where * counts).long().minimum((counts - 1).clamp(min=0))  # rounding may reach `counts`
-        ratios = (gamma[0] / gamma.sum(0)).expand(len(links), -1)
-        return MixupDraws(ratios.to(links[0].device), numbers.to(links[0].device))
 
 
 @functools.cache
@@ -104,11 +76,9 @@ class Padding:
         CapekitError: unknown kind or variant, too many slots, mixup without draws.
     """
 
-    def __init__(self, kind: str, num_keypoints: Tensor, links: list, slots: int, variant: str = 'release',
+    @checked
+    def __init__(self, kind: Kind, num_keypoints: Tensor, links: list, slots: int, variant: Variant = 'release',
                  draws: MixupDraws | None = None):
-        for name, value, valid in (('padding', kind, KINDS), ('variant', variant, VARIANTS)):
-            if value not in valid:
-                raise CapekitError(f'keypoint padding: {name}={value!r} is not one of {", ".join(valid)}')
         if slots > MAX_SLOTS:
             raise CapekitError(f'num_slots={slots}: at most {MAX_SLOTS}')
         if kind == 'mixup' and draws is None:
@@ -197,6 +167,18 @@ class Padding:
         self.neighbour = self.pairs.flatten(1).gather(1, order)
         self.unconditional = (self.is_link.repeat_interleave(2)[order] if self.variant == 'release'
                               else torch.zeros_like(same))
+
+    def __len__(self) -> int:
+        """B."""
+        return len(self.counts)
+
+    def repeat(self, times: int) -> 'Padding':
+        """The same for B * `times` categories, each `times` in succession."""
+        repeated = copy.copy(self)
+        for name, value in vars(self).items():
+            if name not in ('slot', 'is_link') and isinstance(value, Tensor):
+                setattr(repeated, name, value.repeat_interleave(times, 0))
+        return repeated
 
     def pad(self, points: Tensor, visible: Tensor) -> tuple:
         """Points and visibility of all slots, in one or several images of each category.

@@ -21,7 +21,6 @@ class MeanColour(nn.Module):
         super().__init__()
         self.data_preprocessor = CapePreprocessor()
         self.encoded = Counter()
-        self.head = self._head
 
     def encode(self, images, points, visible):
         for image in images:
@@ -29,8 +28,12 @@ class MeanColour(nn.Module):
         mean = self.data_preprocessor.normalise(images).mean((2, 3))
         return dict(points=points * visible[..., None] + mean[:, None, :2]), dict(mean=mean)
 
-    def _head(self, support, query, num_keypoints, links):
-        points = support['points'].mean(1) + query['mean'][:, None, 1:]
+    def prepare(self, support, task):
+        return dict(points=support['points'].mean(1))
+
+    def answer(self, state, query):
+        times = len(query['mean']) // len(state['points'])
+        points = state['points'].repeat_interleave(times, 0) + query['mean'][:, None, 1:]
         return Prediction(points=points, scores=points[..., 0])
 
     def forward(self, episode, mode):
@@ -38,7 +41,7 @@ class MeanColour(nn.Module):
                                  episode.support_visible.flatten(0, 1))
         support = {name: value.unflatten(0, episode.support_images.shape[:2]) for name, value in support.items()}
         _, query = self.encode(episode.query_images, episode.query_points, episode.query_visible)
-        return self._head(support, query, episode.num_keypoints, episode.links)
+        return self.answer(self.prepare(support, episode.task), query)
 
 
 @pytest.fixture(scope='module')

@@ -34,20 +34,14 @@ def test_adaptation_lowers_the_error_on_the_supports_and_changes_nothing_else(re
     assert all(torch.equal(value, before[name]) for name, value in estimator.state_dict().items())
 
 
-def test_neighbours_with_the_same_supports_adapt_once(repo, make_episode, monkeypatch):
+def test_adapts_once_for_all_queries_of_an_episode(repo, make_episode, monkeypatch):
     estimator, episode = _estimator(repo, 'finetune', steps=1), make_episode()
     support = estimator.encode_support(episode.support_images, episode.support_points, episode.support_visible)
-    rows = [0, 0, 1, 1, 1]
-    many = {name: value[rows] for name, value in support.items()}
-    queries = dict(images=make_episode(batch=5, counts=(8,) * 5, seed=1).query_images)
-    one_by_one = torch.cat([estimator.head(
-        {name: value[[row]] for name, value in support.items()}, dict(images=queries['images'][[number]]),
-        episode.num_keypoints[[row]], []).points for number, row in enumerate(rows)])
+    queries = estimator.encode_query(make_episode(batch=6, counts=(8,) * 6, seed=1).query_images)
     calls, adapt = [], estimator._adapt
     monkeypatch.setattr(estimator, '_adapt', lambda **supports: calls.append(1) or adapt(**supports))
-    together = estimator.head(many, queries, episode.num_keypoints[rows], []).points
-    assert len(calls) == 2
-    torch.testing.assert_close(together, one_by_one)
+    state = estimator.prepare(support, episode.task)
+    assert estimator.answer(state, queries).points.shape == (6, 8, 2) and len(calls) == 2
 
 
 def test_pre_training_puts_keypoint_k_on_output_k(repo, make_episode):

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capekit.errors import CapekitError
-from capekit.models.padding import MixupDraws, Padding
+from capekit.models.mixup import MixupDraws
+from capekit.models.padding import Padding
 
 TRIANGLE = [[0, 1], [1, 2], [2, 0]]
 
@@ -180,7 +181,7 @@ def test_the_release_counts_linked_keypoints():
 
 
 def test_unknown_choices_name_the_valid_ones():
-    with pytest.raises(CapekitError, match="padding='mixdown' is not one of zero, uniform, mixup"):
+    with pytest.raises(CapekitError, match="Padding: kind='mixdown' is not one of zero, uniform, mixup"):
         _padding('mixdown', 3, TRIANGLE)
     with pytest.raises(CapekitError, match="'mixup' needs draws"):
         _padding('mixup', 3, TRIANGLE)

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+import toy_heads  # noqa: F401  registers them
 
 from capekit.apis import init_estimator
 from capekit.structures import Episode
@@ -71,6 +72,8 @@ METHODS = {
     'sdpnet-plain_sampling': (SDPNET_CONFIG, {**SDPNET, 'model.head.spread': 'none'}),
     'sdpnet-support_spread': (SDPNET_CONFIG, {**SDPNET, 'model.head.spread': 'support'}),
     'sdpnet-unique_spread': (SDPNET_CONFIG, {**SDPNET, 'model.head.shared_spread': False}),
+    'toy-links': (CAPEFORMER_CONFIG, {**SMALL, 'model.head': dict(_delete_=True, type='ToyGraphHead')}),
+    'toy-names': (CAPEFORMER_CONFIG, {**SMALL, 'model.head': dict(_delete_=True, type='ToyTextHead')}),
     'sdpnet_hrnet': (SDPNET_HR_CONFIG, SDPNET_HR),
     'sdpnet_hrnet-high': (SDPNET_HR_CONFIG, {**SDPNET_HR, 'model.head.query_features': 'high'}),
     'sdpnet_hrnet-low': (SDPNET_HR_CONFIG, {**SDPNET_HR, 'model.head.query_features': 'low'}),
@@ -152,6 +155,23 @@ def test_batch_is_one_by_one(estimator, make_episode):
         torch.testing.assert_close(alone[0], together[index], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize('shots', [1, 5])
+def test_supports_prepared_once_answer_all_their_queries(estimator, make_episode, shots):
+    """As many queries as one likes from one state, with the answers of the plain loop over pairs."""
+    episode, others = make_episode(shots=shots), make_episode(batch=6, counts=(8,) * 6, shots=shots, seed=1)
+    support = estimator.encode_support(episode.support_images.flatten(0, 1), episode.support_points.flatten(0, 1),
+                                       episode.support_visible.flatten(0, 1))
+    support = {name: value.unflatten(0, (2, shots)) for name, value in support.items()}
+    with torch.no_grad():
+        state = estimator.prepare(support, episode.task)
+        together = estimator.answer(state, estimator.encode_query(others.query_images))
+    for number in range(6):
+        pair = dataclasses.replace(_take(episode, [number // 3]), query_images=others.query_images[[number]])
+        alone = estimator(pair, mode='predict')
+        torch.testing.assert_close(together.points[number], alone.points[0], atol=1e-5, rtol=0)
+        torch.testing.assert_close(together.scores[number], alone.scores[0], atol=1e-5, rtol=0)
+
+
 def test_padding_changes_nothing(estimator, make_episode):
     episode = make_episode()
     padded = Episode.collate([episode, make_episode(batch=1, counts=(30,))])
@@ -167,8 +187,9 @@ def test_padding_changes_nothing(estimator, make_episode):
 def test_shot_order_changes_nothing(estimator, make_episode, request):
     if 'fmmp-release' in request.node.name:
         pytest.skip("the released FMMP searches the query's graph as the last support shows it")
-    if getattr(estimator.head, 'shot_order', False):
-        estimator.head.shot_order = False  # what its numbering of the shots means: tests/models/heads/test_sdpnet.py
+    head = getattr(estimator, 'head', None)
+    if getattr(head, 'shot_order', False):
+        head.shot_order = False  # what its numbering of the shots means: tests/models/heads/test_sdpnet.py
     episode = make_episode(shots=3)
     answer = estimator(episode, mode='predict').points
     order = [2, 0, 1]

@@ -1,37 +1,11 @@
-"""The benchmarks of POMNet's time and of methods on generated data, at their smallest."""
+"""The benchmark of methods on generated data, at its smallest."""
 
 import json
-import runpy
 
 import pytest
-import torch
 
 from capekit.commands.benchmark_synthetic import stretched
 from capekit.engine.config import load_config
-from capekit.models.heads import POMNetHead
-
-SMALL = ['backbone.name=resnet10t.c3_in1k', 'backbone.strides=[16]', 'support_backbone.name=resnet10t.c3_in1k',
-         'support_backbone.strides=[16]', 'head.channels=16', 'head.num_heads=2',
-         'head.hidden_channels=16', 'head.decoder_channels=8']
-
-
-def test_pomnet_times_the_same_answers(repo, tool, tmp_path):
-    options = ['--cfg-options', *(f'model.{option}' for option in SMALL)]
-    status, out, err = tool('analysis/benchmark_pomnet', '--keypoints', 3, '--slots', 6, '--size', 64, '--rounds', 1,
-                            '--config', repo / 'configs/_base_/models/pomnet_r50.py', '--json', tmp_path / 'out.json',
-                            *options)
-    assert status == 0, err
-    assert 'episode of 15 queries' in out and json.loads((tmp_path / 'out.json').read_text())['seconds']['loop'] > 0
-
-    benchmark = runpy.run_path(str(repo / 'tools/analysis/benchmark_pomnet.py'))
-    torch.manual_seed(0)
-    head = POMNetHead(in_channels=(16,), channels=16, num_heads=2, hidden_channels=16, decoder_channels=8).eval()
-    visible = torch.arange(6)[None] < 3
-    support = {name: value[None] for name, value in
-               head.encode_support([torch.randn(1, 16, 4, 4)], torch.rand(1, 6, 2), visible).items()}
-    query = head.encode_query([torch.randn(1, 16, 4, 4)])
-    heatmaps = head(support, query, torch.tensor([3]), []).extras['heatmaps']
-    torch.testing.assert_close(benchmark['loop_over_slots'](head, support, query), heatmaps, atol=1e-6, rtol=1e-4)
 
 
 def test_methods_at_one_budget(small, tool, tmp_path):

@@ -5,17 +5,18 @@ that its published checkpoints answer here as they do there; `tools/convert_chec
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from capekit.choices import checked
 from capekit.errors import CapekitError
 from capekit.models.layers import (
     MLP,
     FeedForward,
-    JointEncoder,
+    Matching,
     PostNormAttention,
-    ProposalGenerator,
     gaussian_heatmaps,
     heatmap_pooling,
     inverse_sigmoid,
@@ -24,13 +25,9 @@ from capekit.models.layers import (
     sine_grid,
     sine_points,
 )
-from capekit.models.losses import SIMILARITY_ERRORS, keypoint_mean
+from capekit.models.losses import SimilarityError, keypoint_mean, matching_losses
 from capekit.registry import MODELS
-from capekit.structures import Prediction
-
-IDENTIFIERS = ('none', 'fixed', 'learned')
-ENCODERS = ('joint', 'detr')
-REDUCTIONS = ('release', 'paper')
+from capekit.structures import Episode, Prediction, Task
 
 
 class DecoderLayer(nn.Module):
@@ -73,26 +70,22 @@ class CapeFormerHead(nn.Module):
         heatmap_size, sigma: of the support pooling and of the target maps, in cells.
     """
 
+    @checked
     def __init__(self, in_channels: Sequence[int], channels: int = 256, num_heads: int = 8, hidden_channels: int = 2048,
-                 dropout: float = 0.1, identifier: str = 'fixed', num_slots: int = 100, encoder: str = 'joint',
-                 encoder_layers: int = 3, decoder_layers: int = 3, heatmap_weight: float = 2.0,
-                 proposal_weight: float = 1.0, layer_weight: float = 1.0, reduction: str = 'release',
-                 similarity_error: str = 'squared', heatmap_size: int = 64, sigma: float = 2.0):
+                 dropout: float = 0.1, identifier: Literal['none', 'fixed', 'learned'] = 'fixed', num_slots: int = 100,
+                 encoder: Literal['joint', 'detr'] = 'joint', encoder_layers: int = 3, decoder_layers: int = 3,
+                 heatmap_weight: float = 2.0, proposal_weight: float = 1.0, layer_weight: float = 1.0,
+                 reduction: Literal['release', 'paper'] = 'release', similarity_error: SimilarityError = 'squared',
+                 heatmap_size: int = 64, sigma: float = 2.0):
         super().__init__()
-        for name, value, valid in (('identifier', identifier, IDENTIFIERS), ('encoder', encoder, ENCODERS),
-                                   ('reduction', reduction, REDUCTIONS),
-                                   ('similarity_error', similarity_error, tuple(SIMILARITY_ERRORS))):
-            if value not in valid:
-                raise CapekitError(f'CapeFormerHead: {name}={value!r} is not one of {", ".join(valid)}')
-        self.channels, self.num_slots, self.encoder_kind = channels, num_slots, encoder
-        self.reduction, self.heatmap_size, self.sigma = reduction, heatmap_size, sigma
-        self.similarity_error = SIMILARITY_ERRORS[similarity_error]
-        self.weights = dict(heatmap=heatmap_weight, proposal=proposal_weight, layer=layer_weight)
+        self.channels, self.num_slots, self.reduction = channels, num_slots, reduction
+        self.heatmap_size, self.sigma, self.layer_weight = heatmap_size, sigma, layer_weight
+        self.matching_loss = dict(heatmap_weight=heatmap_weight, proposal_weight=proposal_weight,
+                                  similarity_error=similarity_error)
 
         self.query_projection = nn.Conv2d(in_channels[-1], channels, 1)
         self.support_projection = nn.Linear(in_channels[-1], channels)
-        self.encoder = JointEncoder(encoder_layers, channels, num_heads, hidden_channels, dropout)
-        self.proposal_generator = ProposalGenerator(channels)
+        self.matching = Matching(channels, num_heads, hidden_channels, dropout, encoder_layers, encoder)
         self.decoder = nn.ModuleList(
             DecoderLayer(channels, num_heads, hidden_channels, dropout) for _ in range(decoder_layers))
         if decoder_layers:
@@ -122,34 +115,32 @@ class CapeFormerHead(nn.Module):
         """`pixels` (N, C, H, W): the coarsest map, projected."""
         return dict(pixels=self.query_projection(maps[-1]))
 
-    def forward(self, support: dict, query: dict, num_keypoints: Tensor, links: list) -> Prediction:
-        """Answer B episodes; see `models/heads/__init__.py`. Links are not used.
+    def prepare(self, support: dict, task: Task) -> dict:
+        """`tokens` (B, K, C), the mean over the shots, and `mask` (B, K) bool, the keypoints that every support sees.
 
         A keypoint that some support does not see is masked like padding: it is answered, but nothing attends to it.
-        `extras`: `mask` (B, K) bool, `similarity` (B, K, H, W) logits, `proposals` and `peaks` (B, K, 2), see
-        `ProposalGenerator`. Without a decoder the peaks are the answer.
         """
         slots = support['seen'].shape[2]
         if slots > self.num_slots:
             raise CapekitError(f'CapeFormerHead: {slots} keypoint slots, but num_slots={self.num_slots}; raise it')
-        mask = seen_by_all(support['seen'], num_keypoints)
-        tokens = self.support_projection(support['keypoints'].mean(1) * mask[..., None])
-        identifiers = self.identifiers[:slots].expand_as(tokens)
-        size = query['pixels'].shape[-2:]
-        pixels = query['pixels'].flatten(2).transpose(1, 2)
-        pixel_position = sine_grid(*size, self.channels, device=pixels.device).to(pixels.dtype).expand_as(pixels)
+        mask = seen_by_all(support['seen'], task.num_keypoints)
+        return dict(tokens=self.support_projection(support['keypoints'].mean(1) * mask[..., None]), mask=mask)
 
-        if self.encoder_kind == 'joint':
-            pixels, tokens = self.encoder(pixels, pixel_position, tokens, identifiers, ~mask)
-        else:
-            for layer in self.encoder:
-                pixels = layer(pixels, pixel_position, None)
-        similarity, proposals, peaks, scores = self.proposal_generator(pixels, tokens, size)
+    def answer(self, state: dict, query: dict) -> Prediction:
+        """Answer B queries; see `models/heads/__init__.py`.
+
+        `extras`: `mask` (B, K) bool, `similarity` (B, K, H, W) logits, `proposals` and `peaks` (B, K, 2), see
+        `ProposalGenerator`. Without a decoder the peaks are the answer.
+        """
+        mask = state['mask']
+        identifiers = self.identifiers[:mask.shape[1]].expand_as(state['tokens'])
+        match = self.matching(query['pixels'], state['tokens'], identifiers, mask)
         layers = None
         if self.decoder:
-            layers = self._decode(pixels, pixel_position, tokens, identifiers, masked_keys(mask), peaks)
-        return Prediction(points=peaks if layers is None else layers[-1], scores=scores, layers=layers,
-                          extras=dict(mask=mask, similarity=similarity, proposals=proposals, peaks=peaks))
+            layers = self._decode(match.pixels, match.pixel_position, match.tokens, identifiers, masked_keys(mask),
+                                  match.extras['peaks'])
+        return Prediction(points=match.extras['peaks'] if layers is None else layers[-1], scores=match.scores,
+                          layers=layers, extras=dict(match.extras, mask=mask))
 
     def _decode(self, pixels, pixel_position, tokens, identifiers, masked, start) -> Tensor:
         """Section 3.5: (L, B, K, 2), the points after each layer.
@@ -167,32 +158,22 @@ class CapeFormerHead(nn.Module):
             start = (inverse_sigmoid(chain) + mlp(tokens)).sigmoid()  # equation 4
         return torch.stack(reports)
 
-    def loss(self, prediction: Prediction, points: Tensor, visible: Tensor) -> dict:
+    def loss(self, prediction: Prediction, episode: Episode) -> dict:
         """Section 3.6; only keypoints that the query and every support see are supervised.
-
-        Args:
-            prediction: of `forward`.
-            points: (B, K, 2) normalised true points.
-            visible: (B, K) bool.
 
         Returns:
             `heatmap_loss` (equation 5, weighted), `proposal_loss` (equation 7), `l1_loss_layer<l>` (equation 8).
         """
+        points, visible = episode.query_points, episode.query_visible
         heatmaps, weight = gaussian_heatmaps(points, visible, self.heatmap_size, self.sigma)
         weight = weight & prediction.extras['mask']
         points = points.masked_fill(~visible[..., None], 0)  # those coordinates mean nothing, not even finite
 
-        losses = {}
-        if self.weights['heatmap']:
-            error = self.similarity_error(prediction.extras['similarity'], heatmaps)
-            losses['heatmap_loss'] = self.weights['heatmap'] * keypoint_mean(error, weight)
-        if self.weights['proposal']:
-            error = (prediction.extras['proposals'] - points).abs().sum(-1)
-            losses['proposal_loss'] = self.weights['proposal'] * keypoint_mean(error, weight)
-        if self.weights['layer'] and prediction.layers is not None:
+        losses = matching_losses(prediction.extras, heatmaps, points, weight, **self.matching_loss)
+        if self.layer_weight and prediction.layers is not None:
             errors = (prediction.layers - points).abs().sum(-1)  # (L, B, K)
             for index, error in enumerate(errors):
                 value = (keypoint_mean(error, weight) if self.reduction == 'release'
                          else keypoint_mean(error, weight, slots=1) / len(errors))
-                losses[f'l1_loss_layer{index}'] = self.weights['layer'] * value
+                losses[f'l1_loss_layer{index}'] = self.layer_weight * value
         return losses

@@ -6,17 +6,19 @@ its checkpoints were trained with. `tools/convert_checkpoint.py` renames the lat
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from capekit.choices import checked
 from capekit.errors import CapekitError
 from capekit.models.layers import (
     MLP,
-    DeformableAttention,
     FeaturePyramid,
-    FeedForward,
-    PostNormAttention,
+    Miner,
+    SideAttentions,
+    StructureAttention,
     gaussian_heatmaps,
     heatmap_pooling,
     masked_keys,
@@ -26,79 +28,10 @@ from capekit.models.layers import (
     sine_points,
 )
 from capekit.models.losses import keypoint_mean, similarity_cross_entropy
-from capekit.models.padding import KINDS, VARIANTS, MixupDraws, Padding
+from capekit.models.mixup import MixupDraws
+from capekit.models.padding import Kind, Padding, Variant
 from capekit.registry import MODELS
-from capekit.structures import Prediction
-
-MININGS = ('recurrent', 'support_first', 'query_only')
-STRUCTURES = ('links', 'all', 'none')
-POOLINGS = ('heatmap', 'point')
-REDUCTIONS = ('release', 'paper')
-
-
-class SideAttentions(nn.Module):
-    """The released stand-in for equation 7: one whole deformable attention a reference.
-
-    The first, around the keypoint itself, gives the result; the others are concatenated, reduced and added. The
-    reduction's weights start at zero, as released. Its bias starts a little above: from zero, the ReLU would pass no
-    gradient to either, ever, and what neighbours say would never be learned.
-    """
-
-    def __init__(self, channels: int, references: int, heads: int, levels: int, points: int):
-        super().__init__()
-        self.attentions = nn.ModuleList(
-            DeformableAttention(channels, heads, levels, points) for _ in range(references))
-        self.reduce = nn.Linear((references - 1) * channels, channels)
-
-    def init_weights(self) -> None:
-        """What starts at a value of its own, after a general initialisation."""
-        for attention in self.attentions:
-            attention.init_weights()
-        nn.init.zeros_(self.reduce.weight)
-        nn.init.constant_(self.reduce.bias, 0.01)
-
-    def forward(self, queries: Tensor, references: Tensor, maps: list) -> Tensor:
-        """queries (N, K, C), references (N, K, M, 2) -> (N, K, C)."""
-        own, *others = (attention(queries, references[:, :, m], maps)[0]
-                        for m, attention in enumerate(self.attentions))
-        return own + self.reduce(torch.cat(others, -1)).relu()
-
-
-class StructureAttention(nn.Module):
-    """Equation 7: the m-th head of one deformable attention reads around the m-th reference."""
-
-    def __init__(self, channels: int, references: int, levels: int, points: int):
-        super().__init__()
-        self.attention = DeformableAttention(channels, references, levels, points)
-
-    def init_weights(self) -> None:
-        """What starts at a value of its own, after a general initialisation."""
-        self.attention.init_weights()
-
-    def forward(self, queries: Tensor, references: Tensor, maps: list) -> Tensor:
-        """queries (N, K, C), references (N, K, M, 2) -> (N, K, C)."""
-        return self.attention(queries, references, maps)[0]
-
-
-class Miner(nn.Module):
-    """FGSA mining (section 3.3): self-attention among keypoints, then deformable attention on an image's pyramid."""
-
-    def __init__(self, channels: int, heads: int, hidden: int, dropout: float, sampler: nn.Module):
-        super().__init__()
-        self.self_attention = PostNormAttention(channels, heads, dropout)
-        self.self_feed_forward = FeedForward(channels, hidden, dropout)
-        self.sampler = sampler
-        self.dropout = nn.Dropout(dropout)
-        self.norm = nn.LayerNorm(channels)
-        self.feed_forward = FeedForward(channels, hidden, dropout)
-
-    def forward(self, tokens: Tensor, position: Tensor, references: Tensor, maps: list,
-                masked: Tensor | None = None) -> Tensor:
-        """tokens, position (N, K, C); references (N, K, M, 2); maps L of (N, C, H_l, W_l); masked (N, K) bool."""
-        placed = tokens + position
-        tokens = self.self_feed_forward(self.self_attention(tokens, placed, placed, tokens, masked))
-        update = self.sampler(tokens + position, references, maps)
-        return self.feed_forward(self.norm(tokens + self.dropout(update)))
+from capekit.structures import Episode, Prediction, Task
 
 
 @MODELS.register_module()
@@ -143,19 +76,17 @@ class FMMPHead(nn.Module):
         heatmap_size, sigma: of the pooling and of that loss, in cells.
     """
 
+    @checked
     def __init__(self, in_channels: Sequence[int], channels: int = 256, num_heads: int = 8,
                  hidden_channels: int = 256, dropout: float = 0.1, num_points: int = 4, num_slots: int = 70,
-                 num_layers: int = 3, num_references: int = 8, variant: str = 'paper', pooling: str = 'heatmap',
-                 mining: str = 'recurrent', structure: str = 'links', train_padding: str = 'mixup',
-                 test_padding: str = 'uniform', alpha: float = 1.0, mix_weight: float = 0.5, reduction: str = 'paper',
-                 matching_weight: float = 0.0, heatmap_size: int = 64, sigma: float = 2.0):
+                 num_layers: int = 3, num_references: int = 8, variant: Variant = 'paper',
+                 pooling: Literal['heatmap', 'point'] = 'heatmap',
+                 mining: Literal['recurrent', 'support_first', 'query_only'] = 'recurrent',
+                 structure: Literal['links', 'all', 'none'] = 'links', train_padding: Kind = 'mixup',
+                 test_padding: Kind = 'uniform', alpha: float = 1.0, mix_weight: float = 0.5,
+                 reduction: Literal['release', 'paper'] = 'paper', matching_weight: float = 0.0,
+                 heatmap_size: int = 64, sigma: float = 2.0):
         super().__init__()
-        for name, value, valid in (
-                ('variant', variant, VARIANTS), ('pooling', pooling, POOLINGS), ('mining', mining, MININGS),
-                ('structure', structure, STRUCTURES), ('train_padding', train_padding, KINDS),
-                ('test_padding', test_padding, KINDS), ('reduction', reduction, REDUCTIONS)):
-            if value not in valid:
-                raise CapekitError(f'FMMPHead: {name}={value!r} is not one of {", ".join(valid)}')
         if num_references < 2 or variant == 'paper' and channels % num_references:
             raise CapekitError(f'FMMPHead: num_references={num_references} must be at least 2 and, in the paper '
                                f'variant, divide channels={channels}')
@@ -201,16 +132,15 @@ class FMMPHead(nn.Module):
         """The pyramid, `level0` (coarse) and on, each (N, C, H_l, W_l)."""
         return {f'level{number}': level for number, level in enumerate(self.pyramid(maps))}
 
-    def forward(self, support: dict, query: dict, num_keypoints: Tensor, links: list) -> Prediction:
-        """Answer B episodes; see `models/heads/__init__.py`. `links` may be empty: no category has any.
+    def prepare(self, support: dict, task: Task) -> dict:
+        """Pad the supports, order their keypoints, and mine what does not depend on a query.
 
-        `extras`: `padding`, the `Padding` of the episodes; of the supports `padded_points` (B, S, T, 2),
-        `padded_visible` (B, S, T) and `orders` (B, S, T, M), the slots that each one reads around; `query_order`
-        (B, T, M); `padded_layers` (L, B, T, 2), all slots after each layer, of which `layers` are the first K; `first`
-        (B, T, C), the features that mining starts from; `levels`, the query's pyramid.
+        `padding`, the `Padding` of the B categories; `padded_points` (B, S, T, 2), `padded_visible` (B, S, T) and
+        `orders` (B, S, T, M), the slots that each one reads around; `query_order` (B, T, M); `first` (B, T, C), the
+        features that mining starts from; `tokens` (B, T, C) after the support layers that need no query; `seen` (B, K)
+        bool, what some support shows; where more support layers follow, the supports' pyramid.
         """
-        links = links or [num_keypoints.new_zeros(0, 2)] * len(num_keypoints)
-        padding = self._padding(num_keypoints, links)
+        padding = self._padding(task.num_keypoints, task.links)
         points, visible = support['points'], support['visible']
         points = (points.nan_to_num() if self.variant == 'release'
                   else points.masked_fill(~visible[..., None], 0))
@@ -220,30 +150,46 @@ class FMMPHead(nn.Module):
         _, any_visible = padding.pad(points[:, :1], visible.any(1, keepdim=True))
         points, visible = padding.pad(points, visible)
         orders = self._orders(padding, visible)
-        query_order = orders[:, -1] if self.variant == 'release' else self._orders(padding, any_visible)[:, 0]
+        state = dict(
+            padding=padding, padded_points=points, padded_visible=visible, orders=orders,
+            query_order=orders[:, -1] if self.variant == 'release' else self._orders(padding, any_visible)[:, 0],
+            seen=visible.any(1)[:, :slots])
+        levels = self._levels(support)
+        state['first'] = state['tokens'] = self._pool([level.flatten(0, 1) for level in levels], points, visible)
+        before = dict(recurrent=1, support_first=len(self.support_layers), query_only=0)[self.mining]
+        for layer in self.support_layers[:before]:
+            state['tokens'] = self._mine_support(layer, state['tokens'], levels, state)
+        if before < len(self.support_layers):
+            state.update({f'level{number}': level for number, level in enumerate(levels)})
+        return state
 
-        levels = [query[f'level{number}'] for number in range(len(self.pyramid.projections))]
-        support_levels = [support[f'level{number}'].flatten(0, 1) for number in range(len(levels))]
-        tokens = first = self._pool(support_levels, points, visible)
-        logits = points.new_zeros(*tokens.shape[:2], 2)  # sigma^-1(0.5), section 3.2
+    def _levels(self, features: dict) -> list:
+        """The pyramid of `encode_support` or `encode_query`."""
+        return [features[f'level{number}'] for number in range(len(self.pyramid.projections))]
+
+    def answer(self, state: dict, query: dict) -> Prediction:
+        """Answer B queries; see `models/heads/__init__.py`.
+
+        `extras`: of `prepare` all but the pyramid and `tokens`; `padded_layers` (L, B, T, 2), all slots after each
+        layer, of which `layers` are the first K; `levels`, the query's pyramid.
+        """
+        levels, tokens = self._levels(query), state['tokens']
+        logits = tokens.new_zeros(*tokens.shape[:2], 2)  # sigma^-1(0.5), section 3.2
         layers = []
-        if self.mining == 'support_first':
-            for layer in self.support_layers:
-                tokens = self._mine_support(layer, tokens, support_levels, points, visible, orders)
         for number, (layer, mlp) in enumerate(zip(self.query_layers, self.offset_mlps, strict=True)):
-            if self.mining == 'recurrent':
-                tokens = self._mine_support(
-                    self.support_layers[number], tokens, support_levels, points, visible, orders)  # equation 3
+            if self.mining == 'recurrent' and number:
+                tokens = self._mine_support(self.support_layers[number], tokens, self._levels(state), state)
             current = logits.sigmoid().detach()
-            tokens = layer(tokens, self._position(current), _gather(current, query_order), levels)  # equation 4
+            tokens = layer(tokens, self._position(current), _gather(current, state['query_order']),
+                           levels)  # equation 4
             logits = logits.detach() + mlp(tokens)  # equation 5
             layers.append(logits.sigmoid())
         padded = torch.stack(layers)
-        scores = visible.any(1)[:, :slots].to(points.dtype)
+        slots = state['seen'].shape[1]
+        extras = {name: value for name, value in state.items() if name != 'tokens' and not name.startswith('level')}
         return Prediction(
-            points=padded[-1, :, :slots], scores=scores, layers=padded[:, :, :slots],
-            extras=dict(padding=padding, padded_points=points, padded_visible=visible, orders=orders,
-                        query_order=query_order, padded_layers=padded, first=first, levels=levels))
+            points=padded[-1, :, :slots], scores=state['seen'].to(padded.dtype), layers=padded[:, :, :slots],
+            extras=dict(extras, padded_layers=padded, levels=levels))
 
     def _padding(self, num_keypoints: Tensor, links: list) -> Padding:
         kind, draws = self.train_padding if self.training else self.test_padding, None
@@ -285,29 +231,27 @@ class FMMPHead(nn.Module):
         """Points (..., T, 2) -> identifiers and encoded coordinates (..., T, C)."""
         return self.identifiers + self.position_mlp(sine_points(points, self.channels))
 
-    def _mine_support(self, layer: Miner, tokens: Tensor, levels: list, points: Tensor, visible: Tensor,
-                      orders: Tensor) -> Tensor:
+    def _mine_support(self, layer: Miner, tokens: Tensor, levels: list, state: dict) -> Tensor:
         """Equation 3 on every support, then the mean over those that see a keypoint: (B, T, C).
 
         Section 3.5 divides by N; one that does not see the keypoint has mined nothing, and is left out, as released.
         """
+        visible = state['padded_visible']
         tokens = tokens[:, None].expand(-1, visible.shape[1], -1, -1).flatten(0, 1)
-        points = points.flatten(0, 1)
-        mined = layer(tokens, self._position(points), _gather(points, orders.flatten(0, 1)), levels,
+        points, levels = state['padded_points'].flatten(0, 1), [level.flatten(0, 1) for level in levels]
+        mined = layer(tokens, self._position(points), _gather(points, state['orders'].flatten(0, 1)), levels,
                       masked_keys(visible.flatten(0, 1)))
         return masked_mean(mined.view(*visible.shape, -1), visible[..., None], 1)
 
-    def loss(self, prediction: Prediction, points: Tensor, visible: Tensor) -> dict:
+    def loss(self, prediction: Prediction, episode: Episode) -> dict:
         """Equations 9 to 11, on the query's points padded as the supports' were.
 
-        Args:
-            prediction: of `forward`.
-            points: (B, K, 2) normalised true points.
-            visible: (B, K) bool. What the query shows is supervised, whether or not a support shows it.
+        What the query shows is supervised, whether or not a support shows it.
 
         Returns:
             `l1_loss_real` (equation 10); `l1_loss_mix` (equation 11 times beta) of padded keypoints; `matching_loss`.
         """
+        points, visible = episode.query_points, episode.query_visible
         padding = prediction.extras['padding']
         points, visible = padding.pad(points.masked_fill(~visible[..., None], 0), visible)
         errors = (prediction.extras['padded_layers'] - points).abs().sum(-1)  # (L, B, T)

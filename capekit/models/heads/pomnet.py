@@ -5,17 +5,19 @@ that its published checkpoints answer here as they do there; `tools/convert_chec
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from capekit.choices import checked
 from capekit.errors import CapekitError
 from capekit.models.layers import (
-    REFINEMENTS,
     Deconvolutions,
     FeedForward,
     PostNormAttention,
+    Refinement,
     decode_heatmaps,
     gaussian_heatmaps,
     heatmap_pooling,
@@ -25,10 +27,8 @@ from capekit.models.layers import (
 )
 from capekit.models.losses import heatmap_mse
 from capekit.registry import MODELS
-from capekit.structures import Prediction
+from capekit.structures import Episode, Prediction, Task
 
-MATCHINGS = ('convolution', 'inner_product')
-REDUCTIONS = ('release', 'paper')
 # Keypoints decoded at a time on a CPU, where four of them at full size still fit the cache: a tenth faster than all.
 CPU_PAIRS = 4
 
@@ -135,16 +135,14 @@ class POMNetHead(nn.Module):
         sigma: of the Gaussian targets, in cells.
     """
 
+    @checked
     def __init__(self, in_channels: Sequence[int], channels: int = 256, num_heads: int = 8, hidden_channels: int = 2048,
                  dropout: float = 0.1, encoder_layers: int = 3, interaction_layers: int = 3,
-                 self_attention: bool = True, cross_attention: bool = True, matching: str = 'convolution',
-                 decoder_channels: int = 256, max_pairs: int = 64, reduction: str = 'release', num_slots: int = 100,
-                 refine: str = 'quarter', heatmap_size: int = 64, sigma: float = 2.0):
+                 self_attention: bool = True, cross_attention: bool = True,
+                 matching: Literal['convolution', 'inner_product'] = 'convolution', decoder_channels: int = 256,
+                 max_pairs: int = 64, reduction: Literal['release', 'paper'] = 'release', num_slots: int = 100,
+                 refine: Refinement = 'quarter', heatmap_size: int = 64, sigma: float = 2.0):
         super().__init__()
-        for name, value, valid in (('matching', matching, MATCHINGS), ('reduction', reduction, REDUCTIONS),
-                                   ('refine', refine, REFINEMENTS)):
-            if value not in valid:
-                raise CapekitError(f'POMNetHead: {name}={value!r} is not one of {", ".join(valid)}')
         if max_pairs < 1:
             raise CapekitError(f'POMNetHead: max_pairs={max_pairs} must be 1 or more')
         self.channels, self.refine, self.heatmap_size, self.sigma = channels, refine, heatmap_size, sigma
@@ -182,25 +180,31 @@ class POMNetHead(nn.Module):
             pixels = layer(pixels, position)
         return dict(pixels=pixels.transpose(1, 2).unflatten(2, size))
 
-    def forward(self, support: dict, query: dict, num_keypoints: Tensor, links: list) -> Prediction:
-        """Answer B episodes; see `models/heads/__init__.py`. Links are not used.
+    def prepare(self, support: dict, task: Task) -> dict:
+        """`tokens` (B, K, C), the projected mean over the shots, and `mask` (B, K) bool.
 
         A keypoint that some support does not see is masked like padding: it is answered, but nothing attends to it.
+        """
+        mask = seen_by_all(support['seen'], task.num_keypoints)
+        return dict(tokens=self.support_projection(support['keypoints'].mean(1) * mask[..., None]), mask=mask)
+
+    def answer(self, state: dict, query: dict) -> Prediction:
+        """Answer B queries; see `models/heads/__init__.py`.
+
         `extras`: `mask` (B, K) bool, `heatmaps` (B, K, H, W), `maxima` (B, K), which the scores clamp to [0, 1].
         """
-        mask = seen_by_all(support['seen'], num_keypoints)
-        tokens = self.interact(support['keypoints'].mean(1) * mask[..., None], query['pixels'], mask)
+        mask, pixels = state['mask'], query['pixels']
+        tokens = self.interact(state['tokens'], pixels, mask)
         pairs, place = self._pairs(mask)
-        heatmaps = self.matching(query['pixels'], tokens[pairs], pairs.nonzero()[:, 0])[place]
+        heatmaps = self.matching(pixels, tokens[pairs], pairs.nonzero()[:, 0])[place]
         points, maxima = decode_heatmaps(heatmaps, self.refine)
         return Prediction(points=points.float(), scores=maxima.float().clamp(0, 1),
                           extras=dict(mask=mask, heatmaps=heatmaps, maxima=maxima))
 
-    def interact(self, keypoints: Tensor, pixels: Tensor, mask: Tensor) -> Tensor:
-        """Keypoint Interaction Module: keypoints (B, K, C_in), pixels (B, C, H, W), mask (B, K) -> (B, K, C)."""
+    def interact(self, tokens: Tensor, pixels: Tensor, mask: Tensor) -> Tensor:
+        """Keypoint Interaction Module: tokens (B, K, C), pixels (B, C, H, W), mask (B, K) -> (B, K, C)."""
         position = sine_grid(*pixels.shape[-2:], self.channels, device=pixels.device).to(pixels.dtype)
         pixels = pixels.flatten(2).transpose(1, 2)
-        tokens = self.support_projection(keypoints)
         for layer in self.interaction:
             tokens = layer(tokens, pixels, position, masked_keys(mask))
         return self.interaction_norm(tokens)
@@ -216,14 +220,9 @@ class POMNetHead(nn.Module):
         place = (pairs.flatten().cumsum(0) - 1).view_as(pairs)
         return pairs, torch.where(mask, place, place.gather(1, first))
 
-    def loss(self, prediction: Prediction, points: Tensor, visible: Tensor) -> dict:
-        """`mse_loss` (equation 3); only keypoints that the query and every support see are supervised.
-
-        Args:
-            prediction: of `forward`.
-            points: (B, K, 2) normalised true points.
-            visible: (B, K) bool.
-        """
+    def loss(self, prediction: Prediction, episode: Episode) -> dict:
+        """`mse_loss` (equation 3); only keypoints that the query and every support see are supervised."""
         heatmaps = prediction.extras['heatmaps']
-        target, weight = gaussian_heatmaps(points, visible, heatmaps.shape[-1], self.sigma)
+        target, weight = gaussian_heatmaps(
+            episode.query_points, episode.query_visible, heatmaps.shape[-1], self.sigma)
         return dict(mse_loss=heatmap_mse(heatmaps, target, weight & prediction.extras['mask'], self.loss_slots))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from capekit.models.layers import gaussian_heatmaps, heatmap_pooling, seen_by_all
 from capekit.models.losses import keypoint_mean
 from capekit.registry import MODELS
-from capekit.structures import Prediction
+from capekit.structures import Episode, Prediction, Task
 
 
 @MODELS.register_module()
@@ -46,14 +46,18 @@ class ProtoNetHead(nn.Module):
         """`pixels` (N, C, H, W): the finest map."""
         return dict(pixels=maps[0])
 
-    def forward(self, support: dict, query: dict, num_keypoints: Tensor, links: list) -> Prediction:
-        """Answer B episodes; see `models/heads/__init__.py`. Links are not used.
-
-        A prototype is the mean over the shots that see its keypoint; where none does it is zero.
-        `extras`: `mask` (B, K) bool, `similarity` (B, K, H, W), the logits.
-        """
+    def prepare(self, support: dict, task: Task) -> dict:
+        """`prototypes` (B, K, C), the mean over the shots that see a keypoint, zero where none does; `mask` (B, K)."""
         shots = support['seen'].sum(1).clamp(min=1)[..., None]
-        prototypes = support['keypoints'].sum(1) / shots
+        return dict(prototypes=support['keypoints'].sum(1) / shots,
+                    mask=seen_by_all(support['seen'], task.num_keypoints))
+
+    def answer(self, state: dict, query: dict) -> Prediction:
+        """Answer B queries; see `models/heads/__init__.py`.
+
+        `extras`: `mask` (B, K) bool, the keypoints that every support sees; `similarity` (B, K, H, W), the logits.
+        """
+        prototypes = state['prototypes']
         pixels = query['pixels'].flatten(2)
         height, width = query['pixels'].shape[-2:]
         distance = (prototypes.square().sum(2)[..., None] + pixels.square().sum(1)[:, None]
@@ -63,19 +67,14 @@ class ProtoNetHead(nn.Module):
         cells = torch.stack((best % width, best // width), -1)
         points = (cells + 0.5) / cells.new_tensor([width, height])
         return Prediction(points=points, scores=scores, extras=dict(
-            mask=seen_by_all(support['seen'], num_keypoints), similarity=similarity.unflatten(-1, (height, width))))
+            mask=state['mask'], similarity=similarity.unflatten(-1, (height, width))))
 
-    def loss(self, prediction: Prediction, points: Tensor, visible: Tensor) -> dict:
-        """`location_loss`, mean over the keypoints that the query, inside its crop, and every support see.
-
-        Args:
-            prediction: of `forward`.
-            points: (B, K, 2) normalised true points.
-            visible: (B, K) bool.
-        """
+    def loss(self, prediction: Prediction, episode: Episode) -> dict:
+        """`location_loss`, mean over the keypoints that the query, inside its crop, and every support see."""
+        points = episode.query_points
         similarity = prediction.extras['similarity']
         height, width = similarity.shape[-2:]
-        weight = visible & prediction.extras['mask'] & ((points >= 0) & (points < 1)).all(-1)
+        weight = episode.query_visible & prediction.extras['mask'] & ((points >= 0) & (points < 1)).all(-1)
         cells = (points.masked_fill(~weight[..., None], 0) * points.new_tensor([width, height])).long()
         error = F.cross_entropy(similarity.flatten(2).transpose(1, 2), cells[..., 1] * width + cells[..., 0],
                                 reduction='none')

@@ -5,47 +5,46 @@ silent, the docstring of the part says what is done here and why.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from capekit.choices import checked
 from capekit.errors import CapekitError
 from capekit.models.layers import (
-    MLP,
     AttentionStructure,
     ConcatenationStructure,
     CrossInstanceLayer,
-    DeformableAttention,
     DynamicDepthwise,
     FeedForward,
     GlobalStructure,
     GraphConvolutions,
     InstanceAttention,
     InstanceAverage,
-    JointEncoder,
+    Matching,
+    Modulation,
     PoseReconstruction,
     PostNormAttention,
     ProposalGenerator,
-    SamplingSpread,
+    RefinementStage,
+    Sparsity,
+    Spread,
     edge_density,
     gaussian_heatmaps,
     heatmap_pooling,
-    inverse_sigmoid,
+    heatmap_weight,
     masked_keys,
     sine_grid,
     sine_numbers,
     sine_points,
     sparsity,
 )
-from capekit.models.layers.graph_convolution import MODULATIONS
-from capekit.models.layers.sampling_spread import SPREADS
-from capekit.models.layers.structure import SPARSITIES, STRUCTURES
-from capekit.models.losses import SIMILARITY_ERRORS, keypoint_mean
+from capekit.models.losses import SimilarityError, keypoint_mean, matching_losses
 from capekit.registry import MODELS
-from capekit.structures import Prediction
+from capekit.structures import Episode, Prediction, Task
 
-AGGREGATIONS = ('average', 'weighted', 'interaction')
-QUERY_FEATURES = ('low', 'high', 'dynamic')
+Aggregation = Literal['average', 'weighted', 'interaction']
 
 
 class KeypointFeatures(nn.Module):
@@ -56,7 +55,7 @@ class KeypointFeatures(nn.Module):
     least that is "iteratively".
     """
 
-    def __init__(self, aggregation: str, layers: int, channels: int, heads: int, hidden: int, dropout: float):
+    def __init__(self, aggregation: Aggregation, layers: int, channels: int, heads: int, hidden: int, dropout: float):
         super().__init__()
         count = layers if aggregation == 'interaction' else 0
         self.layers = nn.ModuleList(CrossInstanceLayer(channels, heads, hidden, dropout) for _ in range(count))
@@ -67,55 +66,6 @@ class KeypointFeatures(nn.Module):
         for layer in self.layers:
             tokens = layer(tokens, labels, seen)
         return self.aggregate(tokens, seen)
-
-
-class RefinementStage(nn.Module):
-    """Section 3.3, one of T stages: graph convolution, self-attention, modulated deformable attention, offsets.
-
-    As in CapeFormer's decoder, every attention has its residual and LayerNorm, a feed-forward layer follows, and
-    queries and keys, but not values, carry the keypoint's current position and identifier. The factor of the sampling
-    offsets compares the tokens as they are before sampling with the semantic support features; equation 6 calls them
-    K_str^q, query features after the exchange over the structure.
-    """
-
-    def __init__(self, channels: int, heads: int, hidden: int, dropout: float, graph: nn.Module | None, spread: str,
-                 shared_spread: bool, points: int):
-        super().__init__()
-        self.graph = graph
-        self.self_attention = PostNormAttention(channels, heads, dropout)
-        self.deformable = DeformableAttention(channels, heads, levels=1, points=points)
-        self.spread = None
-        if spread != 'none':
-            self.spread = SamplingSpread(channels, spread, () if shared_spread else (heads, 1, points))
-        self.norm = nn.LayerNorm(channels)
-        self.dropout = nn.Dropout(dropout)
-        self.feed_forward = FeedForward(channels, hidden, dropout)
-        self.offsets = MLP(channels, 2)
-
-    def forward(self, tokens: Tensor, position: Tensor, points: Tensor, feature_map: Tensor, semantic: Tensor,
-                structure: Tensor | None, masked: Tensor) -> tuple:
-        """One stage.
-
-        Args:
-            tokens, position, semantic: (B, K, C).
-            points: (B, K, 2) where the keypoints are thought to be.
-            feature_map: (B, C, H, W) of the query.
-            structure: (B, K, K), read by the graph convolution only.
-            masked: (B, K) bool, slots that nothing attends to.
-
-        Returns:
-            tokens; points; a dict for images: `locations` (B, K, M, P, 2) normalised, `weights` (B, K, M, P) and
-            `spread` (B, K) or (B, K, M, 1, P), 1 where nothing steers it.
-        """
-        if self.graph is not None:
-            tokens = self.graph(tokens, structure)
-        placed = tokens + position
-        tokens = self.self_attention(tokens, placed, placed, tokens, masked)
-        spread = tokens.new_ones(tokens.shape[:2]) if self.spread is None else self.spread(tokens, semantic)
-        update, locations, weights = self.deformable(tokens + position, points, [feature_map], spread)
-        tokens = self.feed_forward(self.norm(tokens + self.dropout(update)))
-        points = (inverse_sigmoid(points) + self.offsets(tokens)).sigmoid()
-        return tokens, points, dict(locations=locations[:, :, :, 0], weights=weights[:, :, :, 0], spread=spread)
 
 
 @MODELS.register_module()
@@ -158,24 +108,19 @@ class SDPNetHead(nn.Module):
         heatmap_size, sigma: of the support pooling and of the target maps, in cells.
     """
 
+    @checked
     def __init__(self, in_channels: Sequence[int], channels: int = 256, num_heads: int = 8,
                  hidden_channels: int = 2048, dropout: float = 0.1, num_slots: int = 100,
-                 aggregation: str = 'interaction', interaction_layers: int = 2, shot_order: bool = True,
-                 encoder_layers: int = 3, query_features: str = 'dynamic', kernel_size: int = 7, stages: int = 3,
-                 structure: str = 'attention', graph_layers: int = 2, modulation: str = 'self',
-                 spread: str = 'difference', shared_spread: bool = True, sampling_points: int = 4,
-                 mask_ratio: float = 0.3, sparsity_form: str = 'balanced', heatmap_weight: float = 2.0,
-                 proposal_weight: float = 1.0, stage_weight: float = 1.0, reconstruction_weight: float = 1.0,
-                 sparsity_weight: float = 0.1, similarity_error: str = 'squared', heatmap_size: int = 64,
-                 sigma: float = 2.0):
+                 aggregation: Aggregation = 'interaction', interaction_layers: int = 2, shot_order: bool = True,
+                 encoder_layers: int = 3, query_features: Literal['low', 'high', 'dynamic'] = 'dynamic',
+                 kernel_size: int = 7, stages: int = 3,
+                 structure: Literal['attention', 'concatenation', 'global', 'none'] = 'attention',
+                 graph_layers: int = 2, modulation: Modulation = 'self', spread: Spread = 'difference',
+                 shared_spread: bool = True, sampling_points: int = 4, mask_ratio: float = 0.3,
+                 sparsity_form: Sparsity = 'balanced', heatmap_weight: float = 2.0, proposal_weight: float = 1.0,
+                 stage_weight: float = 1.0, reconstruction_weight: float = 1.0, sparsity_weight: float = 0.1,
+                 similarity_error: SimilarityError = 'squared', heatmap_size: int = 64, sigma: float = 2.0):
         super().__init__()
-        for name, value, valid in (
-                ('aggregation', aggregation, AGGREGATIONS), ('query_features', query_features, QUERY_FEATURES),
-                ('structure', structure, (*STRUCTURES, 'none')), ('modulation', modulation, MODULATIONS),
-                ('spread', spread, SPREADS), ('sparsity_form', sparsity_form, SPARSITIES),
-                ('similarity_error', similarity_error, tuple(SIMILARITY_ERRORS))):
-            if value not in valid:
-                raise CapekitError(f'SDPNetHead: {name}={value!r} is not one of {", ".join(valid)}')
         if query_features != 'low' and len(in_channels) < 2:
             raise CapekitError(f'SDPNetHead: query_features={query_features!r} reads a fine map, but in_channels='
                                f"{tuple(in_channels)} names one map only; give the backbone two strides, or 'low'")
@@ -183,9 +128,10 @@ class SDPNetHead(nn.Module):
             raise CapekitError(f'SDPNetHead: stages={stages}; there must be at least one')
         self.channels, self.num_slots, self.shot_order = channels, num_slots, shot_order
         self.sparsity_form, self.heatmap_size, self.sigma = sparsity_form, heatmap_size, sigma
-        self.similarity_error = SIMILARITY_ERRORS[similarity_error]
-        self.weights = dict(heatmap=heatmap_weight, proposal=proposal_weight, stage=stage_weight,
-                            reconstruction=reconstruction_weight, sparsity=sparsity_weight)
+        self.matching_loss = dict(heatmap_weight=heatmap_weight, proposal_weight=proposal_weight,
+                                  similarity_error=similarity_error)
+        self.stage_weight, self.reconstruction_weight, self.sparsity_weight = (
+            stage_weight, reconstruction_weight, sparsity_weight)
         transformer = (channels, num_heads, hidden_channels, dropout)
 
         self.support_projection = nn.Linear(in_channels[0], channels)
@@ -193,8 +139,7 @@ class SDPNetHead(nn.Module):
         self.position_mlp = nn.Sequential(nn.Linear(channels, channels), nn.GELU(), nn.Linear(channels, channels))
         self.register_buffer('identifiers', sine_grid(1, num_slots, channels), persistent=False)
         self.semantic = KeypointFeatures(aggregation, interaction_layers, *transformer)
-        self.encoder = JointEncoder(encoder_layers, *transformer)
-        self.proposal_generator = ProposalGenerator(channels)
+        self.matching = Matching(*transformer, encoder_layers)
         self.fine_projection = nn.Conv2d(in_channels[0], channels, 1) if query_features != 'low' else None
         self.activation = DynamicDepthwise(channels, kernel_size) if query_features == 'dynamic' else None
         self.structural = self.structure = self.reconstruction = None
@@ -233,95 +178,99 @@ class SDPNetHead(nn.Module):
             query['fine'] = maps[0]
         return query
 
-    def forward(self, support: dict, query: dict, num_keypoints: Tensor, links: list) -> Prediction:
-        """Answer B episodes; see `models/heads/__init__.py`. Links are not used: the structure is predicted.
+    def prepare(self, support: dict, task: Task) -> dict:
+        """Sections 3.1 and 3.3, what the supports say alone.
 
-        `extras`: `mask` (B, K) bool; `similarity` (B, K, h, w) logits, `proposals` and `peaks` (B, K, 2), see
-        `ProposalGenerator`; `instance_weights` (B, S, K) of the semantic features; of the stages `locations`
-        (T, B, K, M, P, 2), `weights` (T, B, K, M, P) and `spread` (T, B, K, ...), see `RefinementStage`; with a
-        structure `structure` (B, K, K) and `edge_density` (B,); with its reconstruction `reconstruction` and
-        `support_points` (B, S, K, 2) and `support_seen` (B, S, K).
+        `semantic` (B, K, C), `seen` (B, S, K) and `mask` (B, K) bool, `instance_weights` (B, S, K) of the semantic
+        features; with a structure `structure` (B, K, K); with its reconstruction `reconstruction` (B, S, K, 2).
         """
         shots, slots = support['seen'].shape[1:]
         if slots > self.num_slots:
             raise CapekitError(f'SDPNetHead: {slots} keypoint slots, but num_slots={self.num_slots}; raise it')
-        seen = support['seen'] & (torch.arange(slots, device=num_keypoints.device) < num_keypoints[:, None])[:, None]
-        mask = seen.any(1)
-        masked = masked_keys(mask)
+        seen = self._real(support['seen'], task.num_keypoints)
         initial = self.support_projection(support['keypoints'])
         labels = self.identifiers[:slots].expand(shots, -1, -1)
         if self.shot_order:
             labels = labels + sine_numbers(shots, self.channels, initial.device)[:, None]
         semantic, instance_weights = self.semantic(initial, labels, seen)
-        extras = dict(mask=mask, instance_weights=instance_weights)
-
-        structure = None
+        state = dict(semantic=semantic, instance_weights=instance_weights, mask=seen.any(1))
         if self.structure is not None:
             placed = initial + self.position_mlp(sine_points(support['points'], self.channels))
             structural, _ = self.structural(placed, labels, seen)
-            structure = self.structure(structural, mask)
-            extras.update(structure=structure, edge_density=edge_density(structure, mask))
+            state['structure'] = self.structure(structural, state['mask'])
             if self.reconstruction is not None:
-                points = self.reconstruction(support['points'], seen, semantic, structure)
-                extras.update(reconstruction=points, support_points=support['points'], support_seen=seen)
+                state['reconstruction'] = self.reconstruction(support['points'], seen, semantic, state['structure'])
+        return state
 
-        size = query['coarse'].shape[-2:]
-        pixels = query['coarse'].flatten(2).transpose(1, 2)
-        pixel_position = sine_grid(*size, self.channels, device=pixels.device).to(pixels.dtype).expand_as(pixels)
-        identifiers = self.identifiers[:slots].expand_as(semantic)
-        pixels, tokens = self.encoder(pixels, pixel_position, semantic, identifiers, ~mask)
-        similarity, proposals, peaks, scores = self.proposal_generator(pixels, tokens, size)
-        extras.update(similarity=similarity, proposals=proposals, peaks=peaks)
+    @staticmethod
+    def _real(seen: Tensor, num_keypoints: Tensor) -> Tensor:
+        """(B, S, K) bool, (B,) int64 -> (B, S, K) bool, False in the slots that are padding."""
+        return seen & (torch.arange(seen.shape[2], device=seen.device) < num_keypoints[:, None])[:, None]
+
+    def answer(self, state: dict, query: dict) -> Prediction:
+        """Answer B queries; see `models/heads/__init__.py`. Links are not used: the structure is predicted.
+
+        `extras`: `mask` (B, K) bool; `similarity` (B, K, h, w) logits, `proposals` and `peaks` (B, K, 2), see
+        `ProposalGenerator`; of the stages `locations` (T, B, K, M, P, 2), `weights` (T, B, K, M, P) and `spread`
+        (T, B, K, ...), see `RefinementStage`; `instance_weights`, `structure` and `reconstruction` of `prepare`; with
+        a structure `edge_density` (B,).
+        """
+        semantic, mask, structure = state['semantic'], state['mask'], state.get('structure')
+        extras = {name: value for name, value in state.items() if name != 'semantic'}
+        if structure is not None:
+            extras['edge_density'] = edge_density(structure, mask)
+        identifiers = self.identifiers[:mask.shape[1]].expand_as(semantic)
+        match = self.matching(query['coarse'], semantic, identifiers, mask)
+        extras.update(match.extras)
 
         if self.fine_projection is None:
-            feature_map = pixels.transpose(1, 2).unflatten(-1, size)
+            feature_map = match.pixels.transpose(1, 2).unflatten(-1, query['coarse'].shape[-2:])
         else:
             feature_map = self.fine_projection(query['fine'])
             if self.activation is not None:
                 feature_map = self.activation(feature_map, semantic, mask)
-        points, layers, traces = peaks, [], []
+        tokens, points, layers, traces = match.tokens, extras['peaks'], [], []
         for stage in self.stages:
             points = points.detach()
             position = self.position_mlp(sine_points(points, self.channels)) + identifiers
-            tokens, points, trace = stage(tokens, position, points, feature_map, semantic, structure, masked)
+            tokens, points, trace = stage(tokens, position, points, feature_map, semantic, structure,
+                                          masked_keys(mask))
             layers.append(points)
             traces.append(trace)
         extras.update({name: torch.stack([trace[name] for trace in traces]) for name in traces[0]})
-        return Prediction(points=points, scores=scores, layers=torch.stack(layers), extras=extras)
+        return Prediction(points=points, scores=match.scores, layers=torch.stack(layers), extras=extras)
 
-    def loss(self, prediction: Prediction, points: Tensor, visible: Tensor) -> dict:
+    def loss(self, prediction: Prediction, episode: Episode) -> dict:
         """Section 3.4.
-
-        Args:
-            prediction: of `forward`.
-            points: (B, K, 2) normalised true points.
-            visible: (B, K) bool.
 
         Returns:
             CapeFormer's `heatmap_loss` and `proposal_loss`, `stage_loss<t>`, its L1 of every stage;
             `reconstruction_loss` (equation 7) and `sparsity_loss` (equation 8), all weighted; `edge_density`, for the
             log only.
         """
-        extras = prediction.extras
+        extras, points, visible = prediction.extras, episode.query_points, episode.query_visible
         heatmaps, weight = gaussian_heatmaps(points, visible, self.heatmap_size, self.sigma)
         weight = weight & extras['mask']
         points = points.masked_fill(~visible[..., None], 0)  # those coordinates mean nothing, not even finite
 
-        losses = {}
-        if self.weights['heatmap']:
-            losses['heatmap_loss'] = keypoint_mean(self.similarity_error(extras['similarity'], heatmaps), weight)
-        if self.weights['proposal']:
-            losses['proposal_loss'] = keypoint_mean((extras['proposals'] - points).abs().sum(-1), weight)
-        if self.weights['stage']:
+        losses = matching_losses(extras, heatmaps, points, weight, **self.matching_loss)
+        if self.stage_weight:
             for index, error in enumerate((prediction.layers - points).abs().sum(-1)):
-                losses[f'stage_loss{index}'] = keypoint_mean(error, weight)
+                losses[f'stage_loss{index}'] = self.stage_weight * keypoint_mean(error, weight)
         if 'reconstruction' in extras:
-            error = (extras['reconstruction'] - extras['support_points']).abs().sum(-1)  # (B, S, K)
-            seen = extras['support_seen']
-            losses['reconstruction_loss'] = keypoint_mean(error.flatten(0, 1), seen.flatten(0, 1))  # equation 7
-        if 'structure' in extras and self.weights['sparsity']:
-            losses['sparsity_loss'] = sparsity(extras['structure'], extras['mask'], self.sparsity_form).mean()
-        losses = {name: self.weights[name.split('_')[0]] * value for name, value in losses.items()}
+            losses['reconstruction_loss'] = self.reconstruction_weight * self._reconstruction_error(
+                extras['reconstruction'], episode)
         if 'structure' in extras:
+            if self.sparsity_weight:
+                losses['sparsity_loss'] = self.sparsity_weight * sparsity(
+                    extras['structure'], extras['mask'], self.sparsity_form).mean()
             losses['edge_density'] = extras['edge_density'].mean()
         return losses
+
+    def _reconstruction_error(self, reconstruction: Tensor, episode: Episode) -> Tensor:
+        """Equation 7: (B, S, K, 2) -> scalar, the mean over the keypoints that a support sees, then over supports."""
+        points = episode.support_points
+        seen = self._real(heatmap_weight(points, episode.support_visible, self.heatmap_size, self.sigma),
+                          episode.num_keypoints)
+        error = (reconstruction - points.masked_fill(~seen[..., None], 0)).abs().sum(-1)
+        return keypoint_mean(error.flatten(0, 1), seen.flatten(0, 1))

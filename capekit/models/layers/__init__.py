@@ -1,25 +1,29 @@
 """Small building blocks that several heads share, one idea a file."""
 
 from .cross_instance import CrossInstanceLayer
-from .decoding import REFINEMENTS, decode_heatmaps
+from .decoding import Refinement, decode_heatmaps
 from .deconvolution import Deconvolutions
 from .deformable_attention import DeformableAttention, sample_levels
 from .dynamic_convolution import DynamicDepthwise
-from .graph_convolution import GraphConvolutions
-from .heatmap import gaussian_heatmaps, heatmap_pooling
+from .graph_convolution import GraphConvolutions, Modulation
+from .heatmap import gaussian_heatmaps, heatmap_pooling, heatmap_weight
 from .instance_attention import InstanceAttention, InstanceAverage
 from .joint_encoder import EncoderLayer, JointEncoder
 from .masking import masked_mean, masked_softmax
+from .matching import Match, Matching
+from .mining import Miner, SideAttentions, StructureAttention
 from .pose_reconstruction import PoseReconstruction
 from .position import inverse_sigmoid, sine_grid, sine_numbers, sine_points
 from .proposals import ProposalGenerator
 from .pyramid import FeaturePyramid
-from .sampling_spread import SamplingSpread
+from .refinement_stage import RefinementStage
+from .sampling_spread import SamplingSpread, Spread
 from .slots import masked_keys, seen_by_all
 from .structure import (
     AttentionStructure,
     ConcatenationStructure,
     GlobalStructure,
+    Sparsity,
     edge_density,
     sparsity,
     structure_edges,
@@ -29,7 +33,8 @@ from .transformer import MLP, FeedForward, PostNormAttention
 __all__ = ['AttentionStructure', 'ConcatenationStructure', 'CrossInstanceLayer', 'Deconvolutions',
            'DeformableAttention', 'DynamicDepthwise', 'EncoderLayer', 'FeaturePyramid', 'FeedForward',
            'GlobalStructure', 'GraphConvolutions', 'InstanceAttention', 'InstanceAverage', 'JointEncoder', 'MLP',
-           'PoseReconstruction', 'PostNormAttention', 'ProposalGenerator', 'REFINEMENTS', 'SamplingSpread',
-           'decode_heatmaps', 'edge_density', 'gaussian_heatmaps', 'heatmap_pooling', 'inverse_sigmoid', 'masked_keys',
-           'masked_mean', 'masked_softmax', 'sample_levels', 'seen_by_all', 'sine_grid', 'sine_numbers', 'sine_points',
-           'sparsity', 'structure_edges']
+           'Match', 'Matching', 'Miner', 'Modulation', 'PoseReconstruction', 'PostNormAttention',
+           'ProposalGenerator', 'Refinement', 'RefinementStage', 'SamplingSpread', 'SideAttentions', 'Sparsity',
+           'Spread', 'StructureAttention', 'decode_heatmaps', 'edge_density', 'gaussian_heatmaps', 'heatmap_pooling',
+           'heatmap_weight', 'inverse_sigmoid', 'masked_keys', 'masked_mean', 'masked_softmax', 'sample_levels',
+           'seen_by_all', 'sine_grid', 'sine_numbers', 'sine_points', 'sparsity', 'structure_edges']

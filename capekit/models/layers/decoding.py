@@ -1,14 +1,16 @@
 """From heat maps to points."""
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import Tensor
 
-REFINEMENTS = ('quarter', 'dark', 'none')
+Refinement = Literal['quarter', 'dark', 'none']
 
 
 @torch.no_grad()
-def decode_heatmaps(heatmaps: Tensor, refine: str = 'quarter') -> tuple:
+def decode_heatmaps(heatmaps: Tensor, refine: Refinement = 'quarter') -> tuple:
     """The place of each map's maximum, better than to a cell.
 
     Args:

@@ -1,9 +1,11 @@
 """Graph convolution with feature transformations of each keypoint's own (SDPNet, section 3.3)."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
-MODULATIONS = ('shared', 'fixed', 'self')
+Modulation = Literal['shared', 'fixed', 'self']
 
 
 class GraphConvolutions(nn.Module):
@@ -20,7 +22,7 @@ class GraphConvolutions(nn.Module):
         dropout: of the result.
     """
 
-    def __init__(self, channels: int, layers: int, modulation: str = 'self', num_slots: int = 100,
+    def __init__(self, channels: int, layers: int, modulation: Modulation = 'self', num_slots: int = 100,
                  dropout: float = 0.1):
         super().__init__()
         self.modulation = modulation

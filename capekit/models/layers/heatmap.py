@@ -20,15 +20,25 @@ def gaussian_heatmaps(points: Tensor, visible: Tensor, size: int = 64, sigma: fl
     Returns:
         heat maps (..., size, size) float32, indexed y, x, zero where the weight is; weights (...) bool.
     """
-    radius = int(3 * sigma)
-    # `trunc`, not `round`: the released code casts to int, which matters left of and above the crop.
-    centre = torch.trunc(torch.nan_to_num(points) * size + 0.5)
-    weight = visible & (centre - radius < size).all(-1) & (centre + radius + 1 >= 0).all(-1)
+    radius, centre = _square(points, size, sigma)
+    weight = heatmap_weight(points, visible, size, sigma)
     cells = torch.arange(size, device=points.device, dtype=points.dtype)
     offset = cells - centre[..., None]  # (..., 2, size): along x, along y
     axis = torch.exp(-offset ** 2 / (2 * sigma ** 2)) * (offset.abs() <= radius)
     maps = axis[..., 1, :, None] * axis[..., 0, None, :]
     return maps * weight[..., None, None], weight
+
+
+def heatmap_weight(points: Tensor, visible: Tensor, size: int = 64, sigma: float = 2.0) -> Tensor:
+    """The weights of `gaussian_heatmaps` without its maps."""
+    radius, centre = _square(points, size, sigma)
+    return visible & (centre - radius < size).all(-1) & (centre + radius + 1 >= 0).all(-1)
+
+
+def _square(points: Tensor, size: int, sigma: float) -> tuple[int, Tensor]:
+    """Half a side of the square that a Gaussian is cut to, and its nearest cells (..., 2)."""
+    # `trunc`, not `round`: the released code casts to int, which matters left of and above the crop.
+    return int(3 * sigma), torch.trunc(torch.nan_to_num(points) * size + 0.5)
 
 
 def _upsampling_matrix(small: int, large: int, device, dtype) -> Tensor:

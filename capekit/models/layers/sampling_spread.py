@@ -1,12 +1,13 @@
 """How far around a keypoint deformable attention reads, steered by the support (SDPNet, equation 6)."""
 
 import math
+from typing import Literal
 
 from torch import Tensor, nn
 
 from .transformer import MLP
 
-SPREADS = ('none', 'support', 'difference')
+Spread = Literal['none', 'support', 'difference']
 
 
 class SamplingSpread(nn.Module):
@@ -18,7 +19,7 @@ class SamplingSpread(nn.Module):
         shape: () for one factor a keypoint, (M, L, P) for one an offset.
     """
 
-    def __init__(self, channels: int, source: str, shape: tuple = ()):
+    def __init__(self, channels: int, source: Spread, shape: tuple = ()):
         super().__init__()
         self.source, self.shape = source, shape
         if source == 'difference':

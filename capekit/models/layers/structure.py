@@ -4,13 +4,14 @@ The three predictors of table 3 answer (B, K, K) with rows that sum to 1, rows a
 `valid` being 0. They differ in how a strength is predicted and in nothing else.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from .masking import masked_mean, masked_softmax
 
-STRUCTURES = ('attention', 'concatenation', 'global')
-SPARSITIES = ('balanced', 'l1')
+Sparsity = Literal['balanced', 'l1']
 
 
 def _rows(strengths: Tensor, valid: Tensor) -> Tensor:
@@ -90,7 +91,7 @@ def edge_density(structure: Tensor, valid: Tensor) -> Tensor:
     return structure_edges(structure).sum((1, 2)) / (count * (count - 1)).clamp(min=1)
 
 
-def sparsity(structure: Tensor, valid: Tensor, form: str = 'balanced') -> Tensor:
+def sparsity(structure: Tensor, valid: Tensor, form: Sparsity = 'balanced') -> Tensor:
     """Equation 8, in the paper's form or in one that acts: the mean over the pairs of valid keypoints.
 
     The strengths of a row are positive and sum to 1, so 'l1', the mean of |A_ij| and the paper's letter, is 1 / K

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from asking import ask, labels
 
 from capekit.errors import CapekitError
 from capekit.models.heads import CapeFormerHead
@@ -26,25 +27,25 @@ def test_unknown_choice_names_the_valid_ones(option):
 def test_more_slots_than_identifiers():
     head = CapeFormerHead(**SMALL)
     with pytest.raises(CapekitError, match='20 keypoint slots, but num_slots=12'):
-        head(*_inputs(head, slots=20))
+        ask(head, *_inputs(head, slots=20))
 
 
 @pytest.mark.parametrize(('option', 'gone'), [('heatmap_weight', 'heatmap_loss'), ('proposal_weight', 'proposal_loss'),
                                               ('layer_weight', 'l1_loss_layer0'), ('decoder_layers', 'l1_loss_layer0')])
 def test_a_term_is_left_out(option, gone):
     head = CapeFormerHead(**SMALL, **{option: 0})
-    answer = head(*_inputs(head))
-    losses = head.loss(answer, torch.rand(2, 5, 2), torch.ones(2, 5, dtype=torch.bool))
+    answer = ask(head, *_inputs(head))
+    losses = head.loss(answer, labels(torch.rand(2, 5, 2), torch.ones(2, 5, dtype=torch.bool)))
     assert gone not in losses and losses
 
 
 def test_paper_reduction_sums_keypoints_and_averages_layers():
     torch.manual_seed(0)
     head = CapeFormerHead(**SMALL)
-    answer, points, visible = head(*_inputs(head)), torch.rand(2, 5, 2), torch.ones(2, 5, dtype=torch.bool)
-    release = head.loss(answer, points, visible)
+    answer, points, visible = ask(head, *_inputs(head)), torch.rand(2, 5, 2), torch.ones(2, 5, dtype=torch.bool)
+    release = head.loss(answer, labels(points, visible))
     head.reduction = 'paper'
-    paper = head.loss(answer, points, visible)
+    paper = head.loss(answer, labels(points, visible))
     torch.testing.assert_close(paper['l1_loss_layer1'], release['l1_loss_layer1'] * 5 / 3)
     assert paper['proposal_loss'] == release['proposal_loss']
 
@@ -55,7 +56,7 @@ def test_identifier_tells_equal_keypoints_apart():
         head = CapeFormerHead(**SMALL, identifier=identifier).eval()
         support, query, counts, links = _inputs(head)
         support['keypoints'][:, :, 1] = support['keypoints'][:, :, 0]
-        similarity = head(support, query, counts, links).extras['similarity']
+        similarity = ask(head, support, query, counts, links).extras['similarity']
         assert torch.allclose(similarity[:, 0], similarity[:, 1], atol=1e-6) is not apart
 
 
@@ -64,15 +65,15 @@ def test_joint_encoder_lets_keypoints_reach_the_pixels():
     for encoder, reached in (('joint', True), ('detr', False)):
         head = CapeFormerHead(**SMALL, encoder=encoder, decoder_layers=0).eval()
         support, query, counts, links = _inputs(head)
-        before = head(support, query, counts, links).extras['similarity'][:, 1]
+        before = ask(head, support, query, counts, links).extras['similarity'][:, 1]
         support['keypoints'][:, :, 0] += 1
-        after = head(support, query, counts, links).extras['similarity'][:, 1]
+        after = ask(head, support, query, counts, links).extras['similarity'][:, 1]
         assert torch.allclose(before, after, atol=1e-6) is not reached
 
 
 def test_peak_is_the_window_around_the_maximum():
     head = CapeFormerHead(**SMALL).eval()
-    answer = head(*_inputs(head))
+    answer = ask(head, *_inputs(head))
     similarity = answer.extras['similarity']
     for sample, k in ((0, 0), (1, 3)):
         probability = similarity[sample, k].flatten().softmax(0).view(4, 4)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from asking import ask, labels
 
 from capekit.errors import CapekitError
 from capekit.models.heads import FMMPHead
@@ -54,7 +55,7 @@ def test_impossible_sizes_are_named():
         FMMPHead(**{**SMALL, 'num_slots': 3})
     head = _head()
     with pytest.raises(CapekitError, match='21 keypoints do not fit into 20 slots; set num_slots=21 or more'):
-        head(*_inputs(head, slots=21))
+        ask(head, *_inputs(head, slots=21))
 
 
 def test_references_are_neighbours():
@@ -62,7 +63,7 @@ def test_references_are_neighbours():
     every = [[0, 1, 2, 3], [1, 0, 2, 3], [2, 0, 1, 3], [3, 0, 1, 2], [4, 0, 1, 2]]
     for structure, expected in dict(links=chain, all=every, none=[[k] * 4 for k in range(5)]).items():
         head = _head(structure=structure, test_padding='zero')
-        extras = head(*_inputs(head)).extras
+        extras = ask(head, *_inputs(head)).extras
         assert extras['orders'][0, 0, :5].tolist() == expected and extras['query_order'][1, :5].tolist() == expected
         # Zero padding has no neighbours.
         assert extras['orders'][0, 0, 10].tolist() == [10] * 4
@@ -72,7 +73,7 @@ def test_only_visible_keypoints_are_all_linked():
     head = _head(structure='all', test_padding='zero')
     support, query, counts, links = _inputs(head)
     support['visible'][:, :, [1, 3, 4]] = False
-    orders = head(support, query, counts, links).extras['orders'][0, 0]
+    orders = ask(head, support, query, counts, links).extras['orders'][0, 0]
     assert orders[:4].tolist() == [[0, 2, 0, 0], [1, 1, 1, 1], [2, 0, 2, 2], [3, 3, 3, 3]]
 
 
@@ -81,7 +82,7 @@ def test_what_is_read_around(variant):
     """Equation 7 and its stand-in: the m-th head or attention reads around the m-th keypoint that is reached."""
     head = _head(variant=variant)
     with recorded_sampling(head) as records:
-        answer = head(*_inputs(head))
+        answer = ask(head, *_inputs(head))
     read = [references for references, _, _ in records]
     if variant == 'release':
         read = [torch.stack(read[start:start + 4], 2) for start in range(0, len(read), 4)]
@@ -101,7 +102,7 @@ def test_first_features_are_pooled_under_heatmaps():
     head.query_layers[0].register_forward_hook(lambda _, given, __: tokens.append(given[0]))
     support, query, counts, links = _inputs(head, shots=2)
     support['visible'][:, 1, 2] = False
-    head(support, query, counts, links)
+    ask(head, support, query, counts, links)
     pooled = []
     for shot in range(2):
         heatmaps, _ = gaussian_heatmaps(support['points'][:, shot], support['visible'][:, shot], 16, 2.0)
@@ -116,13 +117,13 @@ def test_scores_say_what_some_support_shows():
     head = _head()
     support, query, counts, links = _inputs(head, shots=2)
     support['visible'][:, 0, [0, 3]], support['visible'][:, 1, 3] = False, False
-    assert head(support, query, counts, links).scores.tolist() == [[1, 1, 1, 0, 1]] * 2
+    assert ask(head, support, query, counts, links).scores.tolist() == [[1, 1, 1, 0, 1]] * 2
 
 
 def test_structure_reaches_the_answer():
     for variant in ('paper', 'release'):
         head = _head(variant=variant, test_padding='zero')
-        one, other = (head(*_inputs(head, links=links)).points for links in (CHAIN, CHAIN[:2]))
+        one, other = (ask(head, *_inputs(head, links=links)).points for links in (CHAIN, CHAIN[:2]))
         assert not torch.allclose(one, other, atol=1e-4)
 
 
@@ -133,10 +134,12 @@ def test_several_supports_are_averaged():
         support, query, counts, links = _inputs(head, shots=2)
         support['visible'][:, 0] = False
         alone = {name: value[:, 1:] for name, value in support.items()}
-        torch.testing.assert_close(head(support, query, counts, links).points, head(alone, query, counts, links).points)
+        torch.testing.assert_close(ask(head, support, query, counts, links).points,
+                                   ask(head, alone, query, counts, links).points)
         # Two equal supports are one.
         twice = {name: value.expand(-1, 2, *value.shape[2:]) for name, value in alone.items()}
-        torch.testing.assert_close(head(twice, query, counts, links).points, head(alone, query, counts, links).points)
+        torch.testing.assert_close(ask(head, twice, query, counts, links).points,
+                                   ask(head, alone, query, counts, links).points)
 
 
 def test_the_query_has_one_order():
@@ -146,10 +149,10 @@ def test_the_query_has_one_order():
         support, query, counts, links = _inputs(head, shots=2)
         support['visible'][:, 0, 0] = False
         support['visible'][:, 1, 4] = False
-        extras = head(support, query, counts, links).extras
+        extras = ask(head, support, query, counts, links).extras
         assert torch.equal(extras['query_order'], extras['orders'][:, -1]) is (variant == 'release')
         support['visible'][:] = True
-        whole = head(support, query, counts, links).extras['query_order']
+        whole = ask(head, support, query, counts, links).extras['query_order']
         assert torch.equal(extras['query_order'], whole) is (variant == 'paper')
 
 
@@ -158,7 +161,7 @@ def test_a_link_may_be_seen_by_two_supports_together():
     head = _head(num_slots=9, num_references=8)
     support, query, counts, links = _inputs(head, batch=1, shots=2, slots=3, links=torch.tensor([[0, 1], [1, 2]]))
     support['visible'][0] = torch.tensor([[True, False, True], [False, True, True]])
-    order = head(support, query, counts, links).extras['query_order']
+    order = ask(head, support, query, counts, links).extras['query_order']
     assert order[0, 0].tolist() == [0, 3, 4, 5, 1, 6, 7, 8]
 
 
@@ -167,12 +170,12 @@ def test_a_keypoint_unseen_by_one_support():
     head = _head()
     support, query, counts, links = _inputs(head, shots=2)
     support['visible'][:, 1, 2] = False
-    answer = head(support, query, counts, links).points
+    answer = ask(head, support, query, counts, links).points
     moved = dict(support, points=support['points'].clone())
     moved['points'][:, 1, 2] = 0.9
-    torch.testing.assert_close(head(moved, query, counts, links).points, answer)
+    torch.testing.assert_close(ask(head, moved, query, counts, links).points, answer)
     moved['points'][:, 0, 2] = 0.9
-    assert not torch.allclose(head(moved, query, counts, links).points, answer, atol=1e-4)
+    assert not torch.allclose(ask(head, moved, query, counts, links).points, answer, atol=1e-4)
 
 
 def test_query_mining_masks_nothing():
@@ -181,7 +184,7 @@ def test_query_mining_masks_nothing():
     inputs, masked = _inputs(head), []
     for layer in (*head.support_layers, *head.query_layers):
         layer.register_forward_hook(lambda _, given, __: masked.append(given[4] if len(given) > 4 else None))
-    head(*inputs)
+    ask(head, *inputs)
     on_support, on_query = masked[::2], masked[1::2]
     assert all(mask[:, 5:].all() and not mask[:, :5].any() for mask in on_support) and on_query == [None, None]
 
@@ -189,16 +192,16 @@ def test_query_mining_masks_nothing():
 def test_training_draws_once_for_supports_and_query():
     head = _head().train()
     support, query, counts, links = _inputs(head, shots=2)
-    answers = [head(support, query, counts, links) for _ in range(2)]
+    answers = [ask(head, support, query, counts, links) for _ in range(2)]
     first, second = (answer.extras['padding'].ratio for answer in answers)
     assert (first != second).any() and (first[0] != first[1]).any()
     # A query that is where the answer is has no loss, added keypoints included, only if it is padded the same way.
     head.reduction = 'release'
     padded, visible = answers[0].extras['padding'].pad(answers[0].points, torch.ones(2, 5, dtype=torch.bool))
     answers[0].extras['padded_layers'] = padded[None]
-    losses = head.loss(answers[0], answers[0].points, visible[:, :5])
+    losses = head.loss(answers[0], labels(answers[0].points, visible[:, :5]))
     assert all(float(value.detach()) < 1e-6 for value in losses.values())
-    losses = head.loss(answers[1], answers[0].points, visible[:, :5])
+    losses = head.loss(answers[1], labels(answers[0].points, visible[:, :5]))
     assert float(losses['l1_loss_mix'].detach()) > 1e-3
 
 
@@ -206,20 +209,20 @@ def test_losses():
     """Equations 9 to 11 by hand, the released mean, and beta."""
     torch.manual_seed(0)
     head = _head(mix_weight=0.25)
-    answer, points = head(*_inputs(head)), torch.rand(2, 5, 2)
+    answer, points = ask(head, *_inputs(head)), torch.rand(2, 5, 2)
     visible = torch.ones(2, 5, dtype=torch.bool)
     visible[0, 2] = False
     errors = (answer.layers - points).abs().sum(-1) * visible
-    losses = head.loss(answer, points, visible)
+    losses = head.loss(answer, labels(points, visible))
     torch.testing.assert_close(losses['l1_loss_real'], errors.sum(-1).mean())
     padded, shown = answer.extras['padding'].pad(points, visible)
     mixed = ((answer.extras['padded_layers'] - padded).abs().sum(-1) * shown)[..., 5:]
     assert shown[:, 5:].sum(1).tolist() == [3 * 2, 3 * 4]  # 15 // 4 on each link whose ends are visible
     torch.testing.assert_close(losses['l1_loss_mix'], 0.25 * mixed.sum(-1).mean())
-    assert set(_head(mix_weight=0).loss(answer, points, visible)) == {'l1_loss_real'}
+    assert set(_head(mix_weight=0).loss(answer, labels(points, visible))) == {'l1_loss_real'}
     head.reduction = 'release'
     expected = (errors.sum(-1) / torch.tensor([4, 5])).mean(1).sum()
-    torch.testing.assert_close(head.loss(answer, points, visible)['l1_loss_real'], expected)
+    torch.testing.assert_close(head.loss(answer, labels(points, visible))['l1_loss_real'], expected)
 
 
 def test_matching_loss():
@@ -233,22 +236,23 @@ def test_matching_loss():
                    .expand(2, 1, 16, 8, 8))
     query.update(level0=support['level0'][:, 0], level1=support['level1'][:, 0])
     support['points'][:] = torch.tensor([[0.1, 0.1], [0.4, 0.6], [0.9, 0.4], [0.5, 0.5], [0.1, 0.9]])
-    answer, visible = head(support, query, counts, links), torch.ones(2, 5, dtype=torch.bool)
-    here = head.loss(answer, support['points'][:, 0], visible)['matching_loss']
-    elsewhere = head.loss(answer, 1 - support['points'][:, 0], visible)['matching_loss']
+    answer, visible = ask(head, support, query, counts, links), torch.ones(2, 5, dtype=torch.bool)
+    here = head.loss(answer, labels(support['points'][:, 0], visible))['matching_loss']
+    elsewhere = head.loss(answer, labels(1 - support['points'][:, 0], visible))['matching_loss']
     assert 0 < float(here.detach()) < 0.5 * float(elsewhere.detach())
     # What no support shows, or the query does not, has no part in it.
     moved = support['points'][:, 0].clone()
     moved[:, 3] = 0.9
-    torch.testing.assert_close(head.loss(answer, moved, visible)['matching_loss'], here)
+    torch.testing.assert_close(head.loss(answer, labels(moved, visible))['matching_loss'], here)
     visible[:, 1], moved[:, 1] = False, 0.9
-    torch.testing.assert_close(head.loss(answer, moved, visible)['matching_loss'],
-                               head.loss(answer, support['points'][:, 0], visible)['matching_loss'])
+    torch.testing.assert_close(head.loss(answer, labels(moved, visible))['matching_loss'],
+                               head.loss(answer, labels(support['points'][:, 0], visible))['matching_loss'])
     # Nothing to match with: all cells are as likely as any other.
     query.update({name: torch.zeros_like(query[name]) for name in ('level0', 'level1')})
-    loss = head.loss(head(support, query, counts, links), support['points'][:, 0], visible)['matching_loss']
+    answer = ask(head, support, query, counts, links)
+    loss = head.loss(answer, labels(support['points'][:, 0], visible))['matching_loss']
     assert float(loss.detach()) == pytest.approx(2 * (math.log(16) + math.log(64)) / 2, rel=1e-4)
-    assert 'matching_loss' not in _head().loss(answer, support['points'][:, 0], visible)
+    assert 'matching_loss' not in _head().loss(answer, labels(support['points'][:, 0], visible))
 
 
 def test_support_mining_is_left_out_or_comes_first():
@@ -256,13 +260,14 @@ def test_support_mining_is_left_out_or_comes_first():
     assert not len(head.support_layers)
     recurrent, first = _head(), _head(mining='support_first')
     first.load_state_dict(recurrent.state_dict())
-    assert not torch.allclose(recurrent(*_inputs(recurrent)).points, first(*_inputs(first)).points, atol=1e-4)
+    answers = [ask(model, *_inputs(model)).points for model in (recurrent, first)]
+    assert not torch.allclose(*answers, atol=1e-4)
     for model, order in ((recurrent, 'S0 Q0 S1 Q1'), (first, 'S0 S1 Q0 Q1')):
         called = []
         for name, layers in (('S', model.support_layers), ('Q', model.query_layers)):
             for number, layer in enumerate(layers):
                 layer.register_forward_hook(lambda *_, called=called, which=f'{name}{number}': called.append(which))
-        model(*_inputs(model))
+        ask(model, *_inputs(model))
         assert ' '.join(called) == order
 
 
@@ -270,11 +275,11 @@ def test_no_links_and_what_invisible_keypoints_hold():
     for variant in ('paper', 'release'):
         head = _head(variant=variant)
         support, query, counts, _ = _inputs(head)
-        answers = [head(support, query, counts, links).points for links in ([], [torch.zeros(0, 2).long()] * 2)]
+        answers = [ask(head, support, query, counts, links).points for links in ([], [torch.zeros(0, 2).long()] * 2)]
         assert torch.equal(*answers) and answers[0].isfinite().all()
         support['visible'][:, :, 1] = False
         support['points'][:, :, 1] = float('nan')
-        assert head(support, query, counts, [CHAIN] * 2).points.isfinite().all()
+        assert ask(head, support, query, counts, [CHAIN] * 2).points.isfinite().all()
 
 
 @pytest.mark.parametrize('variant', ['paper', 'release'])
@@ -285,7 +290,7 @@ def test_it_learns_two_episodes_by_heart(variant):
     inputs = ({k: v.detach() for k, v in inputs[0].items()}, {k: v.detach() for k, v in inputs[1].items()}, *inputs[2:])
     optimizer, losses = torch.optim.AdamW(head.parameters(), 5e-3), []
     for _ in range(100):
-        loss = head.loss(head(*inputs), points, visible)['l1_loss_real']
+        loss = head.loss(ask(head, *inputs), labels(points, visible))['l1_loss_real']
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

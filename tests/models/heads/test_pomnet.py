@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from asking import ask, labels
 
 from capekit.errors import CapekitError
 from capekit.models.heads import POMNetHead
@@ -44,11 +45,25 @@ def test_masked_slots_are_matched_once(monkeypatch):
     counts, match = [], head.matching.forward
     monkeypatch.setattr(head.matching, 'forward',
                         lambda pixels, tokens, sample: counts.append(len(tokens)) or match(pixels, tokens, sample))
-    heatmaps = head(*_inputs(head, visible)).extras['heatmaps']
+    heatmaps = ask(head, *_inputs(head, visible)).extras['heatmaps']
     assert torch.equal(heatmaps[0, 1], heatmaps[0, 4]) and torch.equal(heatmaps[0, 1], heatmaps[0, 5])
     assert not torch.equal(heatmaps[0, 1], heatmaps[0, 0]) and not torch.equal(heatmaps[0, 2], heatmaps[0, 3])
-    head.train()(*_inputs(head, visible))
+    ask(head.train(), *_inputs(head, visible))
     assert counts == [3 + 1 + 6, 3 + 6]
+
+
+def test_answers_are_those_of_a_loop_over_slots():
+    """The released way: padding goes through everything, the Matching Head takes one slot after the other."""
+    torch.manual_seed(0)
+    head, visible = POMNetHead(**SMALL).eval(), torch.arange(6)[None, None] < 3
+    support, query, counts, links = _inputs(head, visible)
+    heatmaps = ask(head, support, query, counts, links).extras['heatmaps']
+    pixels, mask = query['pixels'], visible[:, 0]
+    tokens = head.support_projection(support['keypoints'].mean(1) * mask[..., None])
+    for slot, token in enumerate(head.interact(tokens, pixels, mask).unbind(1)):
+        copied = token[..., None, None].expand(-1, -1, *pixels.shape[-2:])
+        matched = head.matching.norm(head.matching.conv(torch.cat((pixels, copied), 1))).relu()
+        torch.testing.assert_close(head.matching.decoder(matched)[:, 0], heatmaps[:, slot], atol=1e-6, rtol=1e-4)
 
 
 def test_reductions_weigh_keypoints_or_categories():
@@ -58,9 +73,9 @@ def test_reductions_weigh_keypoints_or_categories():
     losses = {}
     for reduction in ('release', 'paper'):
         head = POMNetHead(**SMALL, reduction=reduction).eval()
-        answer = head(*_inputs(head, visible))
+        answer = ask(head, *_inputs(head, visible))
         answer.extras['heatmaps'] = torch.rand(1, 6, 32, 32, generator=torch.Generator().manual_seed(0))
-        losses[reduction] = head.loss(answer, torch.full((1, 6, 2), 0.5), torch.ones(1, 6, dtype=torch.bool))
+        losses[reduction] = head.loss(answer, labels(torch.full((1, 6, 2), 0.5), torch.ones(1, 6, dtype=torch.bool)))
     torch.testing.assert_close(losses['paper']['mse_loss'], losses['release']['mse_loss'] * 100 / 4)
 
 
@@ -71,7 +86,7 @@ def test_keypoints_see_each_other_by_self_attention_only():
         torch.manual_seed(0)
         head = POMNetHead(**SMALL, **switches, matching='inner_product').eval()
         support, query, counts, links = _inputs(head, visible)
-        before = head(support, query, counts, links).extras['heatmaps'][:, 1]
+        before = ask(head, support, query, counts, links).extras['heatmaps'][:, 1]
         support['keypoints'][:, :, 0] += 1
-        after = head(support, query, counts, links).extras['heatmaps'][:, 1]
+        after = ask(head, support, query, counts, links).extras['heatmaps'][:, 1]
         assert torch.allclose(before, after, atol=1e-6) is not reached

@@ -1,6 +1,7 @@
 """ProtoNet: the nearest location is the answer, prototypes are means over the shots that see a keypoint."""
 
 import torch
+from asking import ask, labels
 
 from capekit.models.heads import ProtoNetHead
 
@@ -8,7 +9,7 @@ from capekit.models.heads import ProtoNetHead
 def _answer(head, support_map, points, visible, query_map):
     """S support maps (S, C, H, W), points (S, K, 2), visible (S, K), one query map (C, H, W)."""
     support = {name: value[None] for name, value in head.encode_support([support_map], points, visible).items()}
-    return head(support, head.encode_query([query_map[None]]), torch.tensor([points.shape[1]]), [])
+    return ask(head, support, head.encode_query([query_map[None]]), torch.tensor([points.shape[1]]), [])
 
 
 def test_the_same_image_gives_the_same_points():
@@ -40,6 +41,6 @@ def test_loss_is_the_cross_entropy_of_the_true_cell():
     expected = [-similarity[k].flatten().log_softmax(0).view(4, 6)[y, x] for k, (x, y) in enumerate([(5, 3), (2, 1)])]
     points = torch.tensor([[[0.99, 0.99], [0.4, 0.3]]])
     visible = torch.ones(1, 2, dtype=torch.bool)
-    torch.testing.assert_close(head.loss(answer, points, visible)['location_loss'], sum(expected) / 2)
+    torch.testing.assert_close(head.loss(answer, labels(points, visible))['location_loss'], sum(expected) / 2)
     points[0, 1, 0] = 1.2  # outside the crop: there is no true cell
-    torch.testing.assert_close(head.loss(answer, points, visible)['location_loss'], expected[0])
+    torch.testing.assert_close(head.loss(answer, labels(points, visible))['location_loss'], expected[0])

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from asking import ask, labels
 
 from capekit.errors import CapekitError
 from capekit.models.heads import SDPNetHead, sdpnet
@@ -34,6 +35,11 @@ def _inputs(head, batch=2, shots=3, slots=5, hidden=()):
     return support, head.encode_query(maps(batch)), torch.full((batch,), slots), []
 
 
+def _supports(inputs):
+    """Points and visibility of the supports."""
+    return inputs[0]['points'], inputs[0]['seen']
+
+
 @pytest.mark.parametrize('option', ['aggregation', 'query_features', 'structure', 'modulation', 'spread',
                                     'sparsity_form', 'similarity_error'])
 def test_unknown_choice_names_the_valid_ones(option):
@@ -48,7 +54,7 @@ def test_what_cannot_work_is_said():
         SDPNetHead(**{**SMALL, 'stages': 0})
     head = _head()
     with pytest.raises(CapekitError, match='20 keypoint slots, but num_slots=12'):
-        head(*_inputs(head, slots=20))
+        ask(head, *_inputs(head, slots=20))
 
 
 def test_shot_order_is_the_numbers_and_nothing_else(monkeypatch):
@@ -56,22 +62,22 @@ def test_shot_order_is_the_numbers_and_nothing_else(monkeypatch):
     head, order = _head(), [2, 0, 1]
     support, query, counts, links = _inputs(head, hidden=[(0, 1)])
     turned = {name: value[:, order] for name, value in support.items()}
-    answer = head(support, query, counts, links).points
-    assert not torch.allclose(head(turned, query, counts, links).points, answer, atol=1e-5)
+    answer = ask(head, support, query, counts, links).points
+    assert not torch.allclose(ask(head, turned, query, counts, links).points, answer, atol=1e-5)
     monkeypatch.setattr(sdpnet, 'sine_numbers', lambda *args: sine_numbers(*args)[order])
-    torch.testing.assert_close(head(turned, query, counts, links).points, answer, atol=1e-5, rtol=0)
+    torch.testing.assert_close(ask(head, turned, query, counts, links).points, answer, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize('aggregation', ['average', 'weighted', 'interaction'])
 def test_a_shot_that_does_not_see_a_keypoint_is_not_asked(aggregation):
     head = _head(aggregation=aggregation)
     support, query, counts, links = _inputs(head, hidden=[(0, 1), (1, 4), (0, 3), (1, 3), (2, 3)])
-    answer = head(support, query, counts, links)
+    answer = ask(head, support, query, counts, links)
     assert answer.extras['mask'][0].tolist() == [True, True, True, False, True]  # 3 is seen by none
     assert answer.extras['instance_weights'][0, 0, 1] == 0
     torch.testing.assert_close(answer.extras['instance_weights'].sum(1), answer.extras['mask'].float())
     support['keypoints'][~support['seen']] = 7.0
-    torch.testing.assert_close(head(support, query, counts, links).points[:, [0, 1, 2, 4]],
+    torch.testing.assert_close(ask(head, support, query, counts, links).points[:, [0, 1, 2, 4]],
                                answer.points[:, [0, 1, 2, 4]])
 
 
@@ -97,9 +103,9 @@ def test_what_refinement_samples(query_features, fine, steered):
     support, query, counts, links = _inputs(head)
     assert ('fine' in query) is fine and (head.activation is not None) is steered
     if fine:
-        answer = head(support, query, counts, links)
+        answer = ask(head, support, query, counts, links)
         query['fine'] = query['fine'] + torch.randn_like(query['fine'])
-        other = head(support, query, counts, links)
+        other = ask(head, support, query, counts, links)
         assert torch.equal(other.extras['peaks'], answer.extras['peaks'])
         assert not torch.allclose(other.points, answer.points)
 
@@ -143,7 +149,8 @@ def test_a_term_is_weighted_and_left_out(option, gone):
     terms = []
     for weight in (0, 1.0, 3.0):
         head = _head(**{option: weight})
-        terms.append(head.loss(head(*_inputs(head)), points, visible))
+        inputs = _inputs(head)
+        terms.append(head.loss(ask(head, *inputs), labels(points, visible, _supports(inputs))))
     assert gone not in terms[0] and terms[0].keys() | {gone} >= terms[1].keys() - {'stage_loss0'}
     torch.testing.assert_close(terms[2][gone], 3 * terms[1][gone])
 
@@ -154,7 +161,8 @@ def test_literal_sparsity_is_constant_in_the_head_too():
     for form in ('l1', 'balanced'):
         head = _head(sparsity_form=form, sparsity_weight=1.0)
         torch.nn.init.normal_(head.structure.theta.weight, std=20)  # where all listen to all alike, nothing has a slope
-        losses = head.loss(head(*_inputs(head)), points, visible)
+        inputs = _inputs(head)
+        losses = head.loss(ask(head, *inputs), labels(points, visible, _supports(inputs)))
         losses['sparsity_loss'].backward()
         reach[form] = head.structure.theta.weight.grad.abs().max()
         assert 0 <= losses['edge_density'] <= 1  # logged, not part of the objective
@@ -165,7 +173,7 @@ def test_literal_sparsity_is_constant_in_the_head_too():
 
 def test_without_a_structure_there_is_no_graph():
     head = _head(structure='none')
-    answer = head(*_inputs(head))
+    answer = ask(head, *_inputs(head))
     assert 'structure' not in answer.extras and 'reconstruction' not in answer.extras
-    losses = head.loss(answer, torch.rand(2, 5, 2), torch.ones(2, 5, dtype=torch.bool))
+    losses = head.loss(answer, labels(torch.rand(2, 5, 2), torch.ones(2, 5, dtype=torch.bool)))
     assert not {'sparsity_loss', 'reconstruction_loss', 'edge_density'} & losses.keys()
