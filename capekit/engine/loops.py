@@ -7,7 +7,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, autocast
 
 from capekit.engine.inference import RowPredictor
-from capekit.engine.progress import track
+from capekit.progress import track
 from capekit.registry import EVALUATOR, LOOPS
 
 
