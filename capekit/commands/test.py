@@ -54,12 +54,13 @@ def main() -> None:
 
 def write_results(args: argparse.Namespace, loop, work_dir: str) -> None:
     """The table on the screen, the report, and the dump and images that were asked for."""
-    dataset, sampler, report = loop.dataloader.dataset, loop.dataloader.sampler, loop.report
-    meta = dict(dataset.source, config=args.config, checkpoint=args.checkpoint, shots=sampler.shots,
-                queries=sampler.queries, episodes=sampler.episodes, seed=sampler.seed)
-    print(text_table(report))
-    path = Path(args.out or f'{work_dir}/{args.split}_{sampler.shots}shot.json')
-    write_json(path, dict(report, source=meta))
+    dataset, sampler = loop.dataloader.dataset, loop.dataloader.sampler
+    drawn = {name: getattr(sampler, name) for name in ('episodes', 'seed') if hasattr(sampler, name)}
+    meta = dict(dataset.source, config=args.config, checkpoint=args.checkpoint, shots=loop.plan.shots,
+                queries=loop.plan.queries.shape[1], **drawn)
+    print(text_table(loop.report))
+    path = Path(args.out or f'{work_dir}/{args.split}_{loop.plan.shots}shot.json')
+    write_json(path, dict(loop.report, source=meta))
     print(f'report: {path}')
     if args.dump:
         save_predictions(args.dump, loop.plan, loop.points, meta, loop.scores)
