@@ -1,13 +1,11 @@
 """Predicting episodes: images encoded once, supports prepared once, bounded memory, the answers of the plain loop."""
 
-
 import numpy as np
 import pytest
 from coco_files import content, write, write_images
 from mean_colour import MeanColour
 
-from capekit.datasets import MP100Dataset
-from capekit.datasets.episodes import TestPlan, released_test_plan
+from capekit.datasets import MP100Dataset, TestPlan, released_test_plan
 from capekit.engine.inference import EpisodePredictor
 from capekit.errors import CapekitError
 
