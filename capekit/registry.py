@@ -20,6 +20,18 @@ DATA_SAMPLERS = _child('DATA_SAMPLERS', 'capekit.datasets')
 FUNCTIONS = _child('FUNCTIONS', 'capekit.datasets')
 MODELS = _child('MODELS', 'capekit.models')
 EVALUATOR = _child('EVALUATOR', 'capekit.evaluation')
+"""What `val_evaluator` and `test_evaluator` name: a class, in capekit or in a package of one's own, with one method.
+
+    evaluate(dataset, plan, points, scores) -> dict
+        `dataset`: an `MP100Dataset`. `plan`: a `TestPlan` of E episodes with Q queries. `points`: (E, Q, Kmax, 2)
+        float32 x, y in pixels of the original image. `scores`: (E, Q, Kmax) float32 confidence of each point. Both are
+        nan from a category's number of keypoints on. It is called once a validation or test, on the main process.
+
+        The returned report is JSON-able and has `overall`: {`metrics`: {name: {`value`: float}}}. These values are
+        what mmengine logs and `save_best` names. Whatever else `capekit.evaluation.evaluate` reports is optional and
+        appears in the tables where it is there: `low` and `high` beside a `value`, `categories`, `unscored_rows`, ...
+        The simplest evaluator adds a metric to the report of `EpisodeEvaluator`, its base class.
+"""
 HOOKS = _child('HOOKS', 'capekit.engine')
 LOOPS = _child('LOOPS', 'capekit.engine')
 OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'capekit.engine')

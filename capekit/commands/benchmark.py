@@ -18,9 +18,9 @@ from torch.utils.data import DataLoader
 
 from capekit.apis import init_estimator
 from capekit.commands.arguments import Overrides
-from capekit.datasets import TrainEpisodes, released_test_episodes
+from capekit.datasets import TrainEpisodes, released_test_plan
 from capekit.engine.config import build, load_config
-from capekit.engine.inference import RowPredictor
+from capekit.engine.inference import EpisodePredictor
 from capekit.files import write_json
 from capekit.registry import DATASETS
 from capekit.structures import Episode
@@ -50,14 +50,15 @@ def main() -> None:
         figures.append(('training samples (episodes) per second', train_samples_per_second(config, train_set, args)))
     estimator = init_estimator(config, device=args.device)
     for shots in args.shots:
-        rows = released_test_episodes(test_set, shots, episodes=args.episodes)
+        plan = released_test_plan(test_set, shots, episodes=args.episodes)
+        queries = plan.queries.shape[1]
         chosen = list(test_set.categories)[:args.categories]
-        rows = rows[np.isin(test_set.category_ids[rows[:, -1]], chosen)]
-        predictor = RowPredictor(estimator, test_set, batch_size=config.test_dataloader.batch_size)
-        kept = rate(predictor.predict(rows), len(rows))
-        some = rows[:args.pairs]
+        numbers = np.flatnonzero(np.isin(test_set.category_ids[plan.queries[:, 0]], chosen))
+        predictor = EpisodePredictor(estimator, test_set, config.test_dataloader.batch_size)
+        kept = rate(predictor.predict(plan, numbers), len(numbers) * queries)
+        some = numbers[:max(1, args.pairs // queries)]
         predictor.batch_size = min(16, predictor.batch_size)
-        plain = rate(predictor.predict_pairs(some), len(some))
+        plain = rate(predictor.predict_pairs(plan, some), len(some) * queries)
         figures += [(f'test pairs per second, {shots} shot, each image encoded once', kept),
                     (f'test pairs per second, {shots} shot, pair by pair', plain),
                     (f'ratio, {shots} shot', kept / plain)]

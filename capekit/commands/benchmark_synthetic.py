@@ -20,7 +20,7 @@ from tabulate import tabulate
 from capekit.apis import init_estimator
 from capekit.cli import run_command
 from capekit.commands.arguments import Overrides
-from capekit.datasets import MP100Dataset, released_test_episodes
+from capekit.datasets import MP100Dataset, released_test_plan
 from capekit.engine.config import build, load_config
 from capekit.errors import CapekitError
 from capekit.evaluation import evaluate
@@ -158,8 +158,8 @@ def test(method: str, config: Config, options: dict, epochs: int, shots: int, ar
 
 def copy_report(dataset: MP100Dataset, sampler: dict, shots: int) -> dict:
     """The baseline that needs no network, on the rows that the others are tested on."""
-    rows = released_test_episodes(dataset, shots, sampler.queries, sampler.episodes, sampler.seed)
-    return evaluate(dataset, rows, copy_support(dataset, rows))
+    plan = released_test_plan(dataset, shots, sampler.queries, sampler.episodes, sampler.seed)
+    return evaluate(dataset, plan, copy_support(dataset, plan.rows))
 
 
 def as_arguments(options: dict) -> list:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from capekit.cli import run_command
-from capekit.datasets import MP100Dataset, released_test_episodes
+from capekit.datasets import MP100Dataset, released_test_plan
 from capekit.engine.config import load_config
 from capekit.evaluation import evaluate
 from capekit.evaluation.baselines import copy_support
@@ -54,8 +54,8 @@ def results(work_dir: Path, data: Path, sampler) -> str:
     dataset = MP100Dataset(data / 'annotations/test.json')
     lines = []
     for shots in SHOTS:
-        rows = released_test_episodes(dataset, shots, sampler.queries, sampler.episodes, sampler.seed)
-        baseline = evaluate(dataset, rows, copy_support(dataset, rows))
+        plan = released_test_plan(dataset, shots, sampler.queries, sampler.episodes, sampler.seed)
+        baseline = evaluate(dataset, plan, copy_support(dataset, plan.rows))
         report = json.loads((work_dir / f'test_{shots}shot.json').read_text())
         for name, content in (('copy the support', baseline), ('CapeFormer', report)):
             metrics = content['overall']['metrics']

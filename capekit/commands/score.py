@@ -23,7 +23,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--ann-file', type=Path, nargs='+', help='the annotation file(s), if they were moved')
     parser.add_argument('--thresholds', type=float, nargs='+', default=THRESHOLDS, help='of PCK (default: %(default)s)')
     parser.add_argument('--against', type=Path, metavar='DUMP', help='compare with this dump of the same rows')
-    parser.add_argument('--resamples', type=int, default=1000, help='of the bootstrap (default: %(default)s)')
+    parser.add_argument('--resamples', type=int, default=1000,
+                        help='of the bootstrap; 0 = no intervals (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='of the bootstrap (default: %(default)s)')
     parser.add_argument('--markdown', action='store_true', help='print a GitHub table')
     parser.add_argument('--json', type=Path, metavar='OUT', help='also write everything to this file')
@@ -35,14 +36,15 @@ def main():
     dump = load_predictions(args.dump)
     dataset = dataset_of(dump, args.ann_file)
     if args.against is None:
-        result = evaluate(dataset, dump.rows, dump.points, args.thresholds, args.resamples, args.seed)
+        result = evaluate(dataset, dump.plan, dump.points, dump.scores, args.thresholds, args.resamples, args.seed)
         print(markdown_table(result) if args.markdown else text_table(result))
     else:
         other = load_predictions(args.against)
-        if other.meta['instances'] != dump.meta['instances'] or not np.array_equal(other.rows, dump.rows):
+        if (other.meta['instances'] != dump.meta['instances'] or other.meta['queries'] != dump.meta['queries']
+                or not np.array_equal(other.rows, dump.rows)):
             raise CapekitError(f'{args.against}: other rows than {args.dump}; only predictions of the same test '
                                'episodes on the same annotation files can be paired')
-        result = compare(dataset, dump.rows, dump.points, other.points, args.thresholds, args.resamples, args.seed)
+        result = compare(dataset, dump.plan, dump.points, other.points, args.thresholds, args.resamples, args.seed)
         print(comparison_table(result, args.dump.stem, args.against.stem, 'github' if args.markdown else 'simple'))
     if args.json:
         write_json(args.json, result)

@@ -28,7 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--episodes', type=int, help='episodes of a category (200 in the protocol)')
     parser.add_argument('--queries', type=int, help='queries of an episode (15 in the protocol)')
     parser.add_argument('--split', choices=('val', 'test'), default='test', help="which of the config's data sets")
-    parser.add_argument('--dump', metavar='FILE', help='write rows and predicted points to an .npz file')
+    parser.add_argument('--dump', metavar='FILE', help='write rows, predicted points and their scores to an .npz file')
     parser.add_argument('--show-dir', metavar='DIR', help='draw support | query | prediction of every category')
     parser.add_argument('--out', metavar='FILE', help='the JSON report; default WORK_DIR/<split>_<shots>shot.json')
     return parser.parse_args()
@@ -54,16 +54,18 @@ def main() -> None:
 
 def write_results(args: argparse.Namespace, loop, work_dir: str) -> None:
     """The table on the screen, the report, and the dump and images that were asked for."""
-    dataset, sampler, report = loop.dataloader.dataset, loop.dataloader.sampler, loop.evaluator.report
-    meta = dict(dataset.source, config=args.config, checkpoint=args.checkpoint, shots=sampler.shots,
-                queries=sampler.queries, episodes=sampler.episodes, seed=sampler.seed)
-    print(text_table(report))
-    path = Path(args.out or f'{work_dir}/{args.split}_{sampler.shots}shot.json')
-    write_json(path, dict(report, source=meta))
+    dataset, sampler = loop.dataloader.dataset, loop.dataloader.sampler
+    drawn = {name: getattr(sampler, name) for name in ('episodes', 'seed') if hasattr(sampler, name)}
+    meta = dict(dataset.source, config=args.config, checkpoint=args.checkpoint, shots=loop.plan.shots,
+                queries=loop.plan.queries.shape[1], **drawn)
+    print(text_table(loop.report))
+    path = Path(args.out or f'{work_dir}/{args.split}_{loop.plan.shots}shot.json')
+    write_json(path, dict(loop.report, source=meta))
     print(f'report: {path}')
     if args.dump:
-        save_predictions(args.dump, sampler.rows, loop.points, meta)
+        save_predictions(args.dump, loop.plan, loop.points, meta, loop.scores)
         print(f'predictions: {args.dump}')
     if args.show_dir:
-        from capekit.visualization import draw_rows
-        print(f'images: {draw_rows(dataset, sampler.rows, loop.points, args.show_dir)} in {args.show_dir}')
+        from capekit.visualization import draw_episodes
+        count = draw_episodes(dataset, loop.plan, loop.points, loop.scores, args.show_dir)
+        print(f'images: {count} in {args.show_dir}')

@@ -5,7 +5,6 @@ episode, broken keypoint lists, links out of range. Notes are worth knowing and 
 """
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -27,6 +26,7 @@ from capekit.datasets.coco import (
 from capekit.datasets.crops import read_image
 from capekit.datasets.splits import supercategory_of
 from capekit.errors import CapekitError
+from capekit.progress import track
 
 
 @dataclass
@@ -197,12 +197,9 @@ def _points_outside(instance: RawInstance) -> int:
 
 def _decode_all(found: Sequence[RawInstance], missing: set, folder: str) -> dict:
     """Image file -> what is wrong with it, for every image that is there and not sound."""
-    from rich.console import Console
-    from rich.progress import track
     sizes = {instance.image_file: instance.image_size for instance in found if instance.image_file not in missing}
     faults = {}
-    for file, size in track(sizes.items(), description='decoding', total=len(sizes), console=Console(stderr=True),
-                            disable=not sys.stderr.isatty()):
+    for file, size in track(sizes.items(), len(sizes), 'decoding'):
         try:
             height, width = read_image(os.path.join(folder, file)).shape[:2]
         except CapekitError as error:

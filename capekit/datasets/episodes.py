@@ -134,10 +134,9 @@ class TrainEpisodes(Sampler):
 
 @DATA_SAMPLERS.register_module()
 class TestEpisodes(Sampler):
-    """The released test protocol's rows, one key a query, in row order; all rows on every rank.
+    """The released test protocol: its `plan`, which evaluation loops read, and its rows, one key a query, in row order.
 
-    mmengine's runner passes its own seed where a config names none: write `seed=1` in the config for the rows that
-    published numbers are measured on. Any other seed is announced in the log.
+    A seed other than the released one, which published numbers are measured on, is announced in the log.
 
     Args:
         dataset, shots, queries, episodes, seed: as in `released_test_episodes`; a seed of None is the released one.

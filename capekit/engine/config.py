@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,23 +73,34 @@ def check_config(config: Any, where: str = '', parent: Registry | None = None) -
     if not where:
         from mmengine.runner import Runner
         valid = [*_parameters(Runner), 'runner_type']
-        _refuse_unknown((key for key in config if not key.startswith('_')), valid, 'config', 'config')
+        refuse_unknown((key for key in config if not key.startswith('_')), valid, 'config', 'config')
+        _check_evaluation(config)
     elif where.endswith('_dataloader'):
         from torch.utils.data import DataLoader
-        _refuse_unknown(config, _parameters(DataLoader), where, 'a data loader')
+        refuse_unknown(config, _parameters(DataLoader), where, 'a data loader')
     elif where == 'optim_wrapper.paramwise_cfg':
-        _refuse_unknown(config, _PARAMWISE, where, "mmengine's constructor")
+        refuse_unknown(config, _PARAMWISE, where, "mmengine's constructor")
     elif 'type' in config and parent is not None:
         target = _resolve(config['type'], parent, where)
         if target is not None:
             valid = _parameters(target)
             if where == 'optim_wrapper' and valid is not None:
                 valid = [*valid, *_OPTIM_WRAPPER]
-            _refuse_unknown(config, valid, where, target.__name__)
+            refuse_unknown(config, valid, where, target.__name__)
     for key, value in config.items():
         child = f'{where}.{key}' if where else key
         # A dict inside a typed one that names no type of its own is that type's business.
         check_config(value, child, _REGISTRIES.get(key, parent))
+
+
+def _check_evaluation(config: Config) -> None:
+    """A loop that loads its data by itself says which options of its data loader it reads."""
+    for stage in ('val', 'test'):
+        loop, loader = config.get(f'{stage}_cfg'), config.get(f'{stage}_dataloader')
+        if loop and loader and 'type' in loop:
+            target = _resolve(loop['type'], registry.LOOPS, f'{stage}_cfg')
+            refuse_unknown(loader, getattr(target, 'loader_options', None), f'{stage}_dataloader',
+                           f'{target.__name__}, which loads images by itself')
 
 
 def _resolve(name: Any, parent: Registry, where: str):
@@ -131,7 +142,13 @@ def _parameters(target: Any) -> list | None:
     return None
 
 
-def _refuse_unknown(keys: Iterable[str], valid: list | None, where: str, owner: str) -> None:
+def refuse_unknown(keys: Iterable[str], valid: Sequence[str] | None, where: str, owner: str) -> None:
+    """Raise a CapekitError that names the first of `keys` that is not `valid`; None = anything is.
+
+    Args:
+        where: the dotted key that `keys` stand under.
+        owner: what reads them.
+    """
     if valid is None:
         return
     for key in keys:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from mmengine.dist import get_rank, is_main_process
+from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 
 from capekit.errors import CapekitError
+from capekit.progress import Bar
 from capekit.registry import HOOKS
 
 _PLAIN = (type(None), bool, int, float, str, bytes, torch.Tensor)
@@ -133,22 +134,17 @@ class ProgressBarHook(Hook):
         self._bar = None
 
     def before_train(self, runner) -> None:
-        if not is_main_process() or not sys.stdout.isatty():
+        if not Bar.wanted():
             return
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-        self._bar = Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                             transient=True)
-        self._bar.start()
+        self._bar = Bar('train', runner.max_iters, runner.iter)
         # Log lines go above the bar: rich has put itself in front of stdout.
         self._handlers = [h for h in runner.logger.handlers if type(h) is logging.StreamHandler]
         self._streams = [handler.setStream(sys.stdout) for handler in self._handlers]
-        self._task = self._bar.add_task('train', total=runner.max_iters, completed=runner.iter)
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         if self._bar is not None:
-            loss = float(outputs['loss'])
-            self._bar.update(self._task, completed=runner.iter + 1,
-                             description=f'epoch {runner.epoch + 1}/{runner.max_epochs}  loss {loss:.3f}')
+            self._bar.update(runner.iter + 1, f'epoch {runner.epoch + 1}/{runner.max_epochs}  '
+                                              f'loss {float(outputs["loss"]):.3f}')
 
     def after_train(self, runner) -> None:
         if self._bar is not None:

@@ -1,13 +1,15 @@
-"""From test rows to predicted points: each image encoded once, or plainly pair by pair."""
+"""From a test plan to predicted points: each image encoded once, each support set prepared once, or plainly by pair."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from capekit.datasets.episodes import EpisodeKey
+from capekit.datasets.episodes import EpisodeKey, TestPlan
+from capekit.errors import CapekitError
 from capekit.structures import Episode, Task
 
 
@@ -28,117 +30,195 @@ class Images(Dataset):
         return images.permute(0, 3, 1, 2).contiguous(), points, visible, matrices
 
 
+class Batches:
+    """A data loader that is told its batches anew for every pass, so that its workers may live on between them."""
+
+    def __init__(self, dataset: Dataset, collate: Callable, num_workers: int, persistent_workers: bool):
+        self._keys = []
+        self.loader = DataLoader(dataset, batch_sampler=self._keys, collate_fn=collate, num_workers=num_workers,
+                                 persistent_workers=persistent_workers and num_workers > 0)
+
+    def load(self, keys: list) -> Iterator:
+        """The batches of these lists of keys, in order."""
+        self._keys[:] = keys
+        return iter(self.loader)
+
+
+@dataclass
+class Step:
+    """What is answered at once: the queries `start` to `end` of some episodes of one category."""
+
+    episodes: np.ndarray
+    """(n,) numbers in the plan."""
+    supports: np.ndarray
+    """(n, S) instance numbers."""
+    queries: np.ndarray
+    """(n, q) instance numbers."""
+    first: bool
+    """The episodes' first queries: the supports are prepared here."""
+    last: bool
+    """The episodes' last queries: they are complete after this."""
+
+    @property
+    def needed(self) -> dict:
+        """The instances whose features it reads, as keys, in order."""
+        return dict.fromkeys([*(self.supports.flatten().tolist() if self.first else ()),
+                              *self.queries.flatten().tolist()])
+
+
+@dataclass
+class Part:
+    """Successive steps of one category whose images are in memory together."""
+
+    steps: list
+    needed: dict
+    """Their instances, as keys."""
+    load: list
+    """Lists of those that are not in memory yet, each encoded at once."""
+
+
+class EpisodePredictor:
+    """Answers the episodes of a `TestPlan` with points in image pixels.
+
+    Args:
+        estimator: in eval mode, on its device: `encode`, `prepare` and `answer`, or a call in mode 'predict'.
+        dataset: an `MP100Dataset`.
+        batch_size: images encoded, and pairs answered, at a time.
+        num_workers: data loader workers.
+        max_images: how many encoded images are kept at most. A category with more is worked through in parts, and
+            only then is an image encoded more than once. The S supports and one query are kept in any case.
+        persistent_workers: keep the workers for the next call.
+
+    Raises:
+        CapekitError: a batch size or number of images below 1.
+    """
+
+    def __init__(self, estimator, dataset, batch_size: int = 32, num_workers: int = 0, max_images: int = 1000,
+                 persistent_workers: bool = False):
+        for name, value in (('batch_size', batch_size), ('max_images', max_images)):
+            if value < 1:
+                raise CapekitError(f'{name}={value} must be 1 or more')
+        self.estimator, self.dataset = estimator, dataset
+        self.batch_size, self.max_images = batch_size, max_images
+        self._images = Batches(Images(dataset), Images.collate, num_workers, persistent_workers)
+        self._pairs = Batches(dataset, Episode.collate, num_workers, persistent_workers)
+
+    def predict(self, plan: TestPlan, episodes: Sequence[int] | None = None) -> Iterator[tuple]:
+        """Answer episodes: each image encoded once, each support set prepared once.
+
+        Args:
+            plan: E episodes of Q queries.
+            episodes: numbers of those to answer, in any order; None = all.
+
+        Yields:
+            of some episodes of one category: their numbers (n,), points (n, Q, K, 2) float32 in image pixels, scores
+            (n, Q, K) float32.
+        """
+        steps = self._steps(plan, episodes)
+        return _whole_episodes(steps, self._answers(self._parts(steps)))
+
+    def predict_pairs(self, plan: TestPlan, episodes: Sequence[int] | None = None) -> Iterator[tuple]:
+        """The same answers, every pair encoded and prepared anew: the plain loop that `predict` is held against."""
+        steps = self._steps(plan, episodes)
+        return _whole_episodes(steps, self._pair_answers(steps))
+
+    def _steps(self, plan: TestPlan, episodes: Sequence[int] | None) -> list[Step]:
+        """Cut the episodes into steps of at most `batch_size` pairs and `max_images` images, category by category."""
+        episodes = np.arange(len(plan)) if episodes is None else np.asarray(episodes, dtype=np.int64)
+        count = plan.queries.shape[1]
+        at_once = max(1, min(count, self.batch_size, self.max_images - plan.shots))
+        together = max(1, min(self.batch_size // count, self.max_images // (plan.shots + count)))
+        ids = self.dataset.category_ids[plan.queries[episodes, 0]]
+        steps = []
+        for category_id in dict.fromkeys(ids.tolist()):
+            members = episodes[ids == category_id]
+            for begin in range(0, len(members), together):
+                chosen = members[begin:begin + together]
+                steps += [Step(chosen, plan.supports[chosen], plan.queries[chosen, start:start + at_once],
+                               first=start == 0, last=start + at_once >= count) for start in range(0, count, at_once)]
+        return steps
+
+    def _parts(self, steps: list[Step]) -> list[Part]:
+        """Group steps into parts of one category that need at most `max_images`.
+
+        What the part before left in memory is not loaded again.
+        """
+        parts, category_id = [], None
+        for step in steps:
+            own_id = self.dataset.category_ids[step.queries[0, 0]]
+            together = {**parts[-1].needed, **step.needed} if parts else {}
+            if own_id == category_id and len(together) <= self.max_images:
+                parts[-1].steps.append(step)
+                parts[-1].needed = together
+            else:
+                parts.append(Part([step], step.needed, []))
+            category_id = own_id
+        kept = {}
+        for part in parts:
+            new = [number for number in part.needed if number not in kept]
+            part.load = [new[i:i + self.batch_size] for i in range(0, len(new), self.batch_size)]
+            kept = part.needed
+        return parts
+
+    def _answers(self, parts: list[Part]) -> Iterator[tuple]:
+        """Points (n * q, K, 2) in image pixels and scores (n * q, K) of each step."""
+        loader = self._images.load([numbers for part in parts for numbers in part.load])
+        kept = Features()
+        for part in parts:
+            kept.keep_only(part.needed)
+            for numbers in part.load:
+                self._encode(numbers, next(loader), kept)
+            for step in part.steps:
+                with torch.no_grad():
+                    if step.first:
+                        state = self.estimator.prepare(kept.support(step.supports), self._task(step))
+                    query, matrices = kept.query(step.queries.flatten())
+                    prediction = self.estimator.answer(state, query)
+                yield self._in_pixels(prediction, matrices)
+
+    @torch.no_grad()
+    def _encode(self, numbers: list[int], batch: tuple, kept: 'Features') -> None:
+        images, points, visible, matrices = batch
+        device = self.estimator.data_preprocessor.device
+        support, query = self.estimator.encode(images.to(device), points.to(device), visible.to(device))
+        kept.add(numbers, support, query, matrices.numpy())
+
+    def _task(self, step: Step) -> Task:
+        """What is known of a step's category, once per episode."""
+        category = self.dataset.categories[int(self.dataset.category_ids[step.queries[0, 0]])]
+        device, count = self.estimator.data_preprocessor.device, len(step.episodes)
+        return Task(num_keypoints=torch.full((count,), category.num_keypoints, device=device),
+                    links=[torch.as_tensor(category.links, device=device)] * count,
+                    names=[tuple(category.keypoint_names)] * count)
+
+    def _pair_answers(self, steps: list[Step]) -> Iterator[tuple]:
+        """As `_answers`, from whole episodes of one query."""
+        keys = [[EpisodeKey((*supports, query)) for supports, queries in
+                 zip(step.supports.tolist(), step.queries.tolist(), strict=True) for query in queries]
+                for step in steps]
+        for episode in self._pairs.load(keys):
+            prediction = self.estimator(episode, mode='predict')
+            yield self._in_pixels(prediction, np.stack([meta['crop_to_image'][-1] for meta in episode.meta]))
+
+    def _in_pixels(self, prediction, matrices: np.ndarray) -> tuple:
+        points, scores = prediction.points.float().cpu().numpy(), prediction.scores.float().cpu().numpy()
+        return to_image_pixels(points, matrices, self.dataset.image_size).astype(np.float32), scores
+
+
 def to_image_pixels(points: np.ndarray, crop_to_image: np.ndarray, image_size: int) -> np.ndarray:
     """(..., K, 2) normalised crop points -> image pixels, by (..., 2, 3) matrices."""
     points = points * image_size
     return points @ np.swapaxes(crop_to_image[..., :2], -1, -2) + crop_to_image[..., None, :, 2]
 
 
-class RowPredictor:
-    """Answers rows `[supports..., query]` of instance numbers with points in image pixels.
-
-    Args:
-        estimator: in eval mode, on its device.
-        dataset: an `MP100Dataset`.
-        batch_size: images encoded, and rows decoded, at a time.
-        num_workers: data loader workers.
-        max_images: how many encoded images are kept at most. A category with more is worked through in parts, and
-            only then is an image encoded more than once.
-    """
-
-    def __init__(self, estimator, dataset, batch_size: int = 32, num_workers: int = 0, max_images: int = 1000):
-        self.estimator, self.dataset = estimator, dataset
-        self.batch_size, self.num_workers, self.max_images = batch_size, num_workers, max_images
-
-    def predict(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Answer rows, each image encoded once.
-
-        Yields:
-            row numbers (n,) and points (n, K, 2) float32 of a batch of rows of one category.
-        """
-        parts = self._parts(rows)
-        loads = [batch for part in parts for batch in part['load']]
-        loader = iter(DataLoader(Images(self.dataset), batch_sampler=loads, num_workers=self.num_workers,
-                                 collate_fn=Images.collate))
-        kept = Features()
-        for part in parts:
-            kept.keep_only(part['needed'])
-            for numbers in part['load']:
-                images, points, visible, matrices = next(loader)
-                device = self.estimator.data_preprocessor.device
-                with torch.no_grad():
-                    support, query = self.estimator.encode(images.to(device), points.to(device), visible.to(device))
-                kept.add(numbers, support, query, matrices.numpy())
-            for numbers in self._batches(rows, part['rows']):
-                yield numbers, self._decode(rows[numbers], kept)
-
-    def predict_pairs(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The same answers, every pair encoded anew: the plain loop that `predict` is held against."""
-        batches = [batch for _, part in self._categories(rows) for batch in self._batches(rows, part)]
-        keys = [[EpisodeKey(tuple(rows[number])) for number in batch] for batch in batches]
-        loader = DataLoader(self.dataset, batch_sampler=keys, num_workers=self.num_workers,
-                            collate_fn=Episode.collate)
-        for numbers, episode in zip(batches, loader, strict=True):
-            points = self.estimator(episode, mode='predict').points.float().cpu().numpy()
-            matrices = np.stack([meta['crop_to_image'][-1] for meta in episode.meta])
-            yield numbers, to_image_pixels(points, matrices, self.dataset.image_size).astype(np.float32)
-
-    def _batches(self, rows: np.ndarray, numbers: np.ndarray) -> list[np.ndarray]:
-        """Cut row numbers into batches, between two sets of supports where a batch holds one.
-
-        A method that learns from the supports then does so once for all queries of an episode.
-        """
-        supports = rows[numbers, :-1]
-        cuts = [0, *(np.flatnonzero((supports[1:] != supports[:-1]).any(1)) + 1), len(numbers)]
-        batches, start = [], 0
-        while start < len(numbers):
-            end = start + self.batch_size
-            within = [cut for cut in cuts if start < cut <= end]
-            end = within[-1] if within else end
-            batches.append(numbers[start:end])
-            start = end
-        return batches
-
-    def _categories(self, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """Row numbers of each category, in the order of their first row."""
-        ids = self.dataset.category_ids[rows[:, -1]]
-        for category_id in dict.fromkeys(ids.tolist()):
-            yield category_id, np.flatnonzero(ids == category_id)
-
-    def _parts(self, rows: np.ndarray) -> list[dict]:
-        """Cut the rows into parts that need at most `max_images`: of each, the rows, what they need, what to load.
-
-        A part is of one category. What the part before left in memory is not loaded again.
-        """
-        parts, kept = [], set()
-        for _, numbers in self._categories(rows):
-            needed, start = {}, 0
-            for place, number in enumerate(numbers):
-                more = {instance: None for instance in rows[number].tolist() if instance not in needed}
-                if needed and len(needed) + len(more) > self.max_images:
-                    parts.append(dict(rows=numbers[start:place], needed=list(needed)))
-                    needed, start = {}, place
-                    more = dict.fromkeys(rows[number].tolist())
-                needed.update(more)
-            parts.append(dict(rows=numbers[start:], needed=list(needed)))
-        for part in parts:
-            new = [instance for instance in part['needed'] if instance not in kept]
-            part['load'] = [new[i:i + self.batch_size] for i in range(0, len(new), self.batch_size)]
-            kept = set(part['needed'])
-        return parts
-
-    @torch.no_grad()
-    def _decode(self, rows: np.ndarray, kept: 'Features') -> np.ndarray:
-        """rows (n, S + 1) -> points (n, K, 2) float32 in image pixels."""
-        support, query, matrices = kept.gather(rows)
-        category = self.dataset.categories[int(self.dataset.category_ids[rows[0, -1]])]
-        device = next(iter(query.values())).device
-        links = torch.as_tensor(category.links, device=device)
-        task = Task(torch.full((len(rows),), category.num_keypoints, device=device), [links] * len(rows),
-                    [category.keypoint_names] * len(rows))
-        prediction = self.estimator.answer(self.estimator.prepare(support, task), query)
-        points = prediction.points.float().cpu().numpy()
-        return to_image_pixels(points, matrices, self.dataset.image_size).astype(np.float32)
+def _whole_episodes(steps: list[Step], answers: Iterator[tuple]) -> Iterator[tuple]:
+    """Join the answers of steps, (n * q, K, 2) and (n * q, K), to those of episodes with all their queries."""
+    parts = []
+    for step, arrays in zip(steps, answers, strict=True):
+        parts.append([array.reshape(*step.queries.shape, *array.shape[1:]) for array in arrays])
+        if step.last:
+            yield step.episodes, *(np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
+            parts = []
 
 
 class Features:
@@ -150,15 +230,12 @@ class Features:
         self._query: dict[str, Tensor] = {}
         self._matrices = np.zeros((0, 2, 3))
 
-    def keep_only(self, numbers: Sequence[int]) -> None:
-        """Forget every image that is not in `numbers`."""
-        stay = [number for number in numbers if number in self._place]
+    def keep_only(self, numbers: dict) -> None:
+        """Forget every image that is not in `numbers`; where none is left, another category's features may follow."""
+        stay = [number for number in self._place if number in numbers]
         index = [self._place[number] for number in stay]
-        for features in (self._support, self._query):
-            for name in list(features):
-                features[name] = features[name][index] if stay else None
-        if not stay:
-            self._support, self._query = {}, {}
+        self._support, self._query = ({name: value[index] for name, value in features.items()} if stay else {}
+                                      for features in (self._support, self._query))
         self._matrices = self._matrices[index]
         self._place = {number: place for place, number in enumerate(stay)}
 
@@ -171,9 +248,16 @@ class Features:
         self._place.update({number: start + place for place, number in enumerate(numbers)})
         self._matrices = np.concatenate((self._matrices, matrices))
 
-    def gather(self, rows: np.ndarray) -> tuple:
-        """rows (n, S + 1) -> support features (n, S, ...), query features (n, ...), query matrices (n, 2, 3)."""
-        index = torch.tensor([[self._place[number] for number in row] for row in rows.tolist()])
-        support = {name: value[index[:, :-1].to(value.device)] for name, value in self._support.items()}
-        query = {name: value[index[:, -1].to(value.device)] for name, value in self._query.items()}
-        return support, query, self._matrices[index[:, -1].numpy()]
+    def support(self, numbers: np.ndarray) -> dict:
+        """Instance numbers (n, S) -> support features, tensors (n, S, ...)."""
+        return self._gather(self._support, numbers)[0]
+
+    def query(self, numbers: np.ndarray) -> tuple:
+        """Instance numbers (n,) -> query features, tensors (n, ...), and matrices (n, 2, 3)."""
+        features, index = self._gather(self._query, numbers)
+        return features, self._matrices[index]
+
+    def _gather(self, features: dict, numbers: np.ndarray) -> tuple:
+        index = np.vectorize(self._place.__getitem__, otypes=[np.int64])(numbers)
+        at = torch.from_numpy(index)
+        return {name: value[at.to(value.device)] for name, value in features.items()}, index

@@ -1,79 +1,145 @@
-"""Validation and test loops of mmengine's runner: predict every row of the episode sampler, then score them all."""
+"""Validation and test loops of mmengine's runner: predict every episode of the plan, then score them all."""
 
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from mmengine.dist import all_gather_object, broadcast_object_list, get_dist_info, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, autocast
+from torch.utils.data import Dataset
 
-from capekit.engine.inference import RowPredictor
-from capekit.engine.progress import track
-from capekit.registry import EVALUATOR, LOOPS
+from capekit.datasets.episodes import TestPlan
+from capekit.engine.config import refuse_unknown
+from capekit.engine.inference import EpisodePredictor
+from capekit.errors import CapekitError
+from capekit.progress import track
+from capekit.registry import DATA_SAMPLERS, DATASETS, EVALUATOR, LOOPS
+
+
+@dataclass
+class EvaluationData:
+    """What a config says under `val_dataloader` or `test_dataloader`. The loop loads the images by itself."""
+
+    dataset: Dataset
+    """An `MP100Dataset`, or its config."""
+    sampler: Any
+    """Anything with a `TestPlan` as its `plan`, or its config."""
+    batch_size: int = 1
+    """Images encoded, and pairs answered, at a time."""
+    num_workers: int = 0
+    """Processes that load images."""
+    persistent_workers: bool = False
+    """They live on between validations."""
+
+    def __post_init__(self):
+        if isinstance(self.dataset, dict):
+            self.dataset = DATASETS.build(self.dataset)
+        if isinstance(self.sampler, dict):
+            self.sampler = DATA_SAMPLERS.build(self.sampler, default_args=dict(dataset=self.dataset))
+        if not isinstance(getattr(self.sampler, 'plan', None), TestPlan):
+            raise CapekitError(f'{type(self.sampler).__name__} cannot be the sampler of an evaluation: it has no '
+                               '`plan`, a TestPlan; use TestEpisodes, or write one that has')
+
+    def __len__(self) -> int:
+        """Number of episodes; mmengine's log asks for it."""
+        return len(self.sampler.plan)
 
 
 class EpisodeLoop(BaseLoop):
-    """Predicts the rows of the data loader's episode sampler and scores them.
+    """Predicts the episodes of the sampler's plan and scores them.
 
     The categories are shared out among ranks; every rank returns the same metrics.
 
     Args:
-        runner, dataloader, evaluator: given by the runner.
-        keep_features: encode each image once and decode every episode from what is kept; False encodes every pair
-            anew, with the same answers.
-        max_images: encoded images kept at most, see `RowPredictor`.
+        runner: of mmengine.
+        dataloader: dict of the fields of `EvaluationData`.
+        evaluator: config of one, or one with the interface that `capekit.registry.EVALUATOR` states.
+        keep_features: encode each image once, prepare each support set once, and answer every episode from what is
+            kept; False encodes every pair anew, with the same answers.
+        max_images: encoded images kept at most, see `EpisodePredictor`.
         amp: run the network under automatic mixed precision.
+
+    Raises:
+        CapekitError: an option of `dataloader` that is none, such as `collate_fn`, or a sampler without a plan.
     """
 
     stage = ''
+    loader_options = tuple(field.name for field in fields(EvaluationData))
+    """What `load_config` accepts in the data loader of this loop."""
 
-    def __init__(self, runner, dataloader, evaluator, keep_features: bool = True, max_images: int = 1000,
+    def __init__(self, runner, dataloader: dict, evaluator, keep_features: bool = True, max_images: int = 1000,
                  amp: bool = False):
-        super().__init__(runner, dataloader)
+        refuse_unknown(dataloader, self.loader_options, f'{self.stage}_dataloader',
+                       f'{type(self).__name__}, which loads images by itself')
+        super().__init__(runner, dataloader=EvaluationData(**dataloader))
         self.evaluator = EVALUATOR.build(evaluator) if isinstance(evaluator, dict) else evaluator
         self.keep_features, self.max_images, self.amp = keep_features, max_images, amp
         self.points: np.ndarray | None = None
-        """(N, Kmax, 2) float32 image pixels of the last run, NaN behind a category's keypoints; main process only."""
+        """(E, Q, Kmax, 2) float32 image pixels of the last run, nan behind a category's keypoints; main process
+        only, as are `scores` and `report`."""
+        self.scores: np.ndarray | None = None
+        """(E, Q, Kmax) float32, nan behind a category's keypoints."""
+        self.report: dict | None = None
+        """What the evaluator said of the last run."""
+        self._predictor: EpisodePredictor | None = None
+
+    @property
+    def plan(self) -> TestPlan:
+        return self.dataloader.sampler.plan
 
     def run(self) -> dict:
         """Predict and score; returns the metrics by name."""
         self.runner.call_hook(f'before_{self.stage}')
         self.runner.call_hook(f'before_{self.stage}_epoch')
         self.runner.model.eval()
-        dataset, rows = self.dataloader.dataset, self.dataloader.sampler.rows
-        self.points = self._gather(self._predict(dataset, rows), len(rows))
+        answers = self._predict()
         metrics = [None]
         if is_main_process():
-            metrics = [self.evaluator.evaluate(dataset, rows, self.points)]
+            self.points, self.scores = answers
+            self.report = self.evaluator.evaluate(self.dataloader.dataset, self.plan, self.points, self.scores)
+            metrics = [flat_metrics(self.report)]
         broadcast_object_list(metrics)
         self.runner.call_hook(f'after_{self.stage}_epoch', metrics=metrics[0])
         self.runner.call_hook(f'after_{self.stage}')
         return metrics[0]
 
-    def _predict(self, dataset, rows: np.ndarray) -> list:
-        """(row numbers, points) of the categories that are this rank's."""
+    def _predict(self) -> tuple | None:
+        """Points (E, Q, Kmax, 2) and scores (E, Q, Kmax) of all ranks on the main process, None elsewhere."""
         rank, world_size = get_dist_info()
+        dataset, queries = self.dataloader.dataset, self.plan.queries
         order = {category_id: number for number, category_id in enumerate(dataset.categories)}
-        place = np.array([order[category_id] for category_id in dataset.category_ids[rows[:, -1]].tolist()])
+        place = np.array([order[category_id] for category_id in dataset.category_ids[queries[:, 0]].tolist()])
         mine = np.flatnonzero(place % world_size == rank)
-        if not len(mine):
-            return []
-        model = self.runner.model
-        predictor = RowPredictor(model.module if is_model_wrapper(model) else model, dataset,
-                                 self.dataloader.batch_size, self.dataloader.num_workers, self.max_images)
-        batches = (predictor.predict if self.keep_features else predictor.predict_pairs)(rows[mine])
+        predictor = self._get_predictor()
+        batches = (predictor.predict if self.keep_features else predictor.predict_pairs)(self.plan, mine)
         with autocast(enabled=self.amp):
-            return [(mine[numbers], points) for numbers, points in
-                    track(batches, len(mine), self.stage, step=lambda batch: len(batch[0]))]
-
-    def _gather(self, batches: list, count: int) -> np.ndarray | None:
-        """All ranks' answers as one array on the main process, None elsewhere."""
-        everyone = [batch for rank in all_gather_object(batches) for batch in rank]
+            answers = list(track(batches, len(mine), self.stage, step=lambda batch: len(batch[0])))
+        everyone = [batch for of_rank in all_gather_object(answers) for batch in of_rank]
         if not is_main_process():
             return None
-        points = np.full((count, max(batch.shape[1] for _, batch in everyone), 2), np.nan, np.float32)
-        for numbers, batch in everyone:
-            points[numbers, :batch.shape[1]] = batch
-        return points
+        slots = max(batch.shape[2] for _, batch, _ in everyone)
+        points = np.full((*queries.shape, slots, 2), np.nan, np.float32)
+        scores = np.full((*queries.shape, slots), np.nan, np.float32)
+        for numbers, batch_points, batch_scores in everyone:
+            points[numbers, :, :batch_points.shape[2]] = batch_points
+            scores[numbers, :, :batch_scores.shape[2]] = batch_scores
+        return points, scores
+
+    def _get_predictor(self) -> EpisodePredictor:
+        """The same in every run, so that its workers may live on."""
+        if self._predictor is None:
+            model, data = self.runner.model, self.dataloader
+            self._predictor = EpisodePredictor(
+                model.module if is_model_wrapper(model) else model, data.dataset, data.batch_size, data.num_workers,
+                self.max_images, data.persistent_workers)
+        return self._predictor
+
+
+def flat_metrics(report: dict) -> dict:
+    """The overall metrics of a report by name, and the number of unscored rows where it says one, for mmengine."""
+    metrics = {name: metric['value'] for name, metric in report['overall']['metrics'].items()}
+    return dict(metrics, unscored_rows=report['unscored_rows']) if 'unscored_rows' in report else metrics
 
 
 @LOOPS.register_module()

@@ -4,8 +4,8 @@ from capekit.evaluation.dump import Predictions, dataset_of, load_predictions, s
 from capekit.evaluation.evaluator import EpisodeEvaluator
 from capekit.evaluation.intervals import compare, evaluate
 from capekit.evaluation.report import comparison_table, markdown_table, text_table
-from capekit.evaluation.scores import RowScores, mpck_name, row_scores, score_rows
+from capekit.evaluation.scores import RowScores, mpck_name, row_scores, score_correlation, score_rows
 
 __all__ = ['EpisodeEvaluator', 'Predictions', 'RowScores', 'compare', 'comparison_table', 'dataset_of', 'evaluate',
-           'load_predictions', 'markdown_table', 'mpck_name', 'row_scores', 'save_predictions', 'score_rows',
-           'text_table']
+           'load_predictions', 'markdown_table', 'mpck_name', 'row_scores', 'save_predictions', 'score_correlation',
+           'score_rows', 'text_table']

@@ -1,8 +1,8 @@
 """Predictions in a file, that any metric can be computed from without the model and without images.
 
-A dump is an .npz without pickled objects: `rows` (N, S + 1) int64, `points` (N, Kmax, 2) float32 in pixels of the
-original image (nan where a row has no such keypoint), and `meta`, a JSON text that holds the entries of the data set's
-`source`.
+A dump is an .npz without pickled objects: `rows` (N, S + 1) int64, those of a test plan; `points` (N, Kmax, 2) float32
+in pixels of the original image and `scores` (N, Kmax) float32, both nan where a row has no such keypoint; and `meta`, a
+JSON text that holds the entries of the data set's `source` and, as `queries`, how many successive rows are an episode.
 """
 
 import json
@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from capekit.datasets.dataset import MP100Dataset
+from capekit.datasets.episodes import TestPlan
 from capekit.errors import CapekitError
+from capekit.evaluation.scores import by_row
 from capekit.files import atomic_write
 
 SOURCE_KEYS = ('ann_files', 'sha256', 'categories', 'images', 'instances')
@@ -24,35 +26,50 @@ SOURCE_KEYS = ('ann_files', 'sha256', 'categories', 'images', 'instances')
 class Predictions:
     """A dump, loaded."""
 
-    rows: np.ndarray
-    """(N, S + 1) int64 instance numbers, the query last."""
+    plan: TestPlan
+    """Its episodes."""
     points: np.ndarray
     """(N, Kmax, 2) float32 x, y in pixels of the original image, padded with nan."""
+    scores: np.ndarray
+    """(N, Kmax) float32 confidence of the points, padded with nan; all nan where the method gives none."""
     meta: dict
-    """The entries of `MP100Dataset.source`, and whatever the writer added (config, checkpoint, ...)."""
+    """The entries of `MP100Dataset.source`, `queries`, and whatever the writer added (config, checkpoint, ...)."""
+
+    @property
+    def rows(self) -> np.ndarray:
+        """(N, S + 1) int64 instance numbers, the query last."""
+        return self.plan.rows
 
 
-def save_predictions(path: str | os.PathLike, rows, points: Sequence, meta: dict):
+def save_predictions(path: str | os.PathLike, plan: TestPlan, points: Sequence, meta: dict,
+                     scores: np.ndarray | None = None):
     """Write a dump; an interrupted write leaves nothing behind.
 
     Args:
         path: of the .npz.
-        rows: (N, S + 1) instance numbers.
-        points: N arrays (K, 2) or one (N, K, 2): x, y in pixels of the original image.
-        meta: JSON-able: `dict(dataset.source, ...)` of the `MP100Dataset` that the rows number.
+        plan: E episodes of Q queries.
+        points: (E, Q, Kmax, 2), or for `plan.rows` N arrays (K, 2) or one (N, K, 2): x, y in pixels of the original
+            image.
+        meta: JSON-able: `dict(dataset.source, ...)` of the `MP100Dataset` that the plan numbers.
+        scores: (E, Q, Kmax) confidence of the points; None where the method gives none.
 
     Raises:
         CapekitError: counts that do not fit, a `meta` without the source, or a place that cannot be written.
     """
-    rows = np.asarray(rows, dtype=np.int64)
+    rows, points = plan.rows, by_row(plan, points, 2)
     if len(points) != len(rows):
         raise CapekitError(f'{path}: {len(points)} predictions for {len(rows)} rows')
-    _check_source(path, meta)
+    meta = dict(meta, queries=plan.queries.shape[1])
+    _check_meta(path, meta)
     padded = np.full((len(rows), max((len(row) for row in points), default=0), 2), np.nan, dtype=np.float32)
     for n, row in enumerate(points):
         padded[n, :len(row)] = np.asarray(row)
+    scores = np.full(padded.shape[:2], np.nan) if scores is None else by_row(plan, scores, 1)
+    if scores.shape != padded.shape[:2]:
+        raise CapekitError(f'{path}: scores of shape {scores.shape} for points of shape {padded.shape}')
     with atomic_write(path) as file:
-        np.savez_compressed(file, rows=rows, points=padded, meta=np.array(json.dumps(meta)))
+        np.savez_compressed(file, rows=rows, points=padded, scores=scores.astype(np.float32),
+                            meta=np.array(json.dumps(meta)))
 
 
 def load_predictions(path: str | os.PathLike) -> Predictions:
@@ -63,14 +80,24 @@ def load_predictions(path: str | os.PathLike) -> Predictions:
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            loaded = Predictions(rows=arrays['rows'], points=arrays['points'], meta=json.loads(str(arrays['meta'])))
+            rows, points, meta = arrays['rows'], arrays['points'], json.loads(str(arrays['meta']))
+            scores = arrays['scores'] if 'scores' in arrays else np.full(points.shape[:2], np.float32(np.nan))
     except FileNotFoundError:
         raise CapekitError(f'{path}: no such dump of predictions') from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise CapekitError(f'{path}: not a dump of predictions with rows, points and meta '
+        raise CapekitError(f'{path}: not a dump of predictions with rows, points, scores and meta '
                            f'({str(error).splitlines()[0][:80]})') from None
-    _check_source(path, loaded.meta)
-    return loaded
+    if (rows.ndim != 2 or rows.shape[1] < 2 or rows.dtype.kind not in 'iu' or points.ndim != 3
+            or points.shape[::2] != (len(rows), 2) or scores.shape != points.shape[:2]
+            or points.dtype.kind != 'f' or scores.dtype.kind != 'f'):
+        raise CapekitError(f'{path}: rows {rows.shape} {rows.dtype}, points {points.shape} {points.dtype} and scores '
+                           f'{scores.shape} {scores.dtype} do not fit; expected whole numbers (N, shots + 1), real '
+                           'ones (N, K, 2) and (N, K)')
+    _check_meta(path, meta)
+    try:
+        return Predictions(TestPlan.from_rows(rows, meta['queries']), points, scores, meta)
+    except CapekitError as error:
+        raise CapekitError(f'{path}: {error}') from None
 
 
 def dataset_of(predictions: Predictions, ann_file: Sequence | None = None) -> MP100Dataset:
@@ -100,8 +127,11 @@ def dataset_of(predictions: Predictions, ann_file: Sequence | None = None) -> MP
     return dataset
 
 
-def _check_source(path: str | os.PathLike, meta: dict):
-    missing = [key for key in SOURCE_KEYS if key not in meta]
+def _check_meta(path: str | os.PathLike, meta: dict):
+    if not isinstance(meta, dict):
+        raise CapekitError(f"{path}: the dump's meta is no dict but {meta!r:.60}")
+    missing = [key for key in (*SOURCE_KEYS, 'queries') if key not in meta]
     if missing:
-        raise CapekitError(f"{path}: the dump's meta lacks {missing[0]!r} of the data set's source; it has "
-                           f'{list(meta)}')
+        raise CapekitError(f"{path}: the dump's meta lacks {missing[0]!r}; it has {list(meta)}")
+    if type(meta['queries']) is not int or meta['queries'] < 1:
+        raise CapekitError(f"{path}: the dump's meta has queries={meta['queries']!r}; it is a whole number, 1 or more")

@@ -4,120 +4,136 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from capekit.datasets.episodes import TestPlan
 from capekit.errors import CapekitError
-from capekit.evaluation.scores import THRESHOLDS, row_scores
+from capekit.evaluation.scores import THRESHOLDS, by_row, row_scores, score_correlation
 
 CONFIDENCE = 0.95
 
 
-def evaluate(dataset, rows, points, thresholds: Sequence[float] = THRESHOLDS, resamples: int = 1000,
-             seed: int = 0) -> dict:
+def evaluate(dataset, plan: TestPlan, points, scores: np.ndarray | None = None,
+             thresholds: Sequence[float] = THRESHOLDS, resamples: int = 1000, seed: int = 0) -> dict:
     """The metrics overall, per category and per super-category, with 95 % intervals.
 
     The intervals come from drawing episodes anew, with replacement, within every category: they say how far the
     number would move with other episodes of the same categories, not with other categories or another training run.
 
     Args:
-        dataset, rows, points, thresholds: as in `row_scores`. Consecutive rows with the same supports are one episode.
-        resamples: of the bootstrap.
+        dataset: an `MP100Dataset`; no images are needed.
+        plan: E episodes of Q queries.
+        points: (E, Q, Kmax, 2) x, y in pixels of the original image, or for `plan.rows` as in `row_scores`.
+        scores: (E, Q, Kmax) or (E * Q, Kmax) confidence of the points, nan where there is none; None = no scores.
+        thresholds: of PCK, as in `row_scores`.
+        resamples: of the bootstrap; 0 = no intervals.
         seed: of the bootstrap.
 
     Returns:
         dict: JSON-able. `overall`, each of `categories` and each of `supercategories` has `metrics`: name ->
-        {value, low, high}. A super-category is the mean over its categories; overall is the mean over rows.
-    """
-    scores = row_scores(dataset, rows, points, thresholds)
-    names, table = scores.names(), scores.table()
-    rows = np.asarray(rows)
-    groups = _Groups(dataset, rows, resamples, seed)
-    sums, sizes = groups.resample(table)
-    values = groups.means(table)
-    unscored = scores.scored == 0
+        {value, low, high}, without resamples {value}. A super-category is the mean over its categories; overall is the
+        mean over rows. `score_correlation` is that of the function of this name, None without scores.
 
-    def interval(value, draws):
-        low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
-        return {name: dict(value=float(value[m]), low=float(low[m]), high=float(high[m]))
+    Raises:
+        CapekitError: what does not fit the plan, or resamples below 0.
+    """
+    scored = row_scores(dataset, plan.rows, by_row(plan, points, 2), thresholds)
+    bootstrap = _Bootstrap(dataset, plan, resamples, seed)
+    names, table = scored.names(), scored.table()
+    values, draws = bootstrap.means(table), bootstrap.draws(table)
+    unscored = (scored.scored == 0).reshape(plan.queries.shape)
+
+    def metrics(means, of_draws):
+        bounds = _bounds(of_draws)
+        return {name: dict(value=float(means[m]), **{key: float(bound[m]) for key, bound in bounds.items()})
                 for m, name in enumerate(names)}
 
-    category_draws = sums / sizes[..., None]
     categories = []
-    for c, id_ in enumerate(groups.ids):
-        category, member = dataset.categories[id_], groups.members[c]
-        categories.append(dict(id=id_, name=category.name, supercategory=category.supercategory, rows=len(member),
-                               unscored_rows=int(unscored[member].sum()),
-                               metrics=interval(values[c], category_draws[c])))
+    for c, id_ in enumerate(bootstrap.ids):
+        category, member = dataset.categories[id_], bootstrap.members[c]
+        categories.append(dict(id=id_, name=category.name, supercategory=category.supercategory,
+                               rows=unscored[member].size, unscored_rows=int(unscored[member].sum()),
+                               metrics=metrics(values[c], draws[c])))
     supercategories = []
     for name in dict.fromkeys(record['supercategory'] for record in categories):
         inside = [c for c, record in enumerate(categories) if record['supercategory'] == name]
         supercategories.append(dict(name=name, categories=[categories[c]['id'] for c in inside],
                                     rows=sum(categories[c]['rows'] for c in inside),
-                                    metrics=interval(values[inside].mean(0), category_draws[inside].mean(0))))
-    overall = interval(table.mean(0), sums.sum(0) / sizes.sum(0)[:, None])
-    return dict(thresholds=list(scores.thresholds), shots=rows.shape[1] - 1, rows=len(rows),
+                                    metrics=metrics(values[inside].mean(0), draws[inside].mean(0))))
+    return dict(thresholds=list(scored.thresholds), shots=plan.shots, episodes=len(plan), rows=unscored.size,
                 unscored_rows=int(unscored.sum()), confidence=CONFIDENCE, resamples=resamples, seed=seed,
-                overall=dict(metrics=overall), supercategories=supercategories, categories=categories)
+                score_correlation=None if scores is None else score_correlation(scored.errors, by_row(plan, scores, 1)),
+                overall=dict(metrics=metrics(table.mean(0), bootstrap.overall(draws))),
+                supercategories=supercategories, categories=categories)
 
 
-def compare(dataset, rows, points_a, points_b, thresholds: Sequence[float] = THRESHOLDS, resamples: int = 1000,
-            seed: int = 0) -> dict:
-    """Paired comparison of two methods on the same rows: how much B's metrics exceed A's.
+def compare(dataset, plan: TestPlan, points_a, points_b, thresholds: Sequence[float] = THRESHOLDS,
+            resamples: int = 1000, seed: int = 0) -> dict:
+    """Paired comparison of two methods on the same episodes: how much B's metrics exceed A's.
 
     Both are scored on the same resampled episodes, so what makes an episode hard for both cancels out.
 
+    Args:
+        dataset, plan, points_a, points_b, thresholds, resamples, seed: as in `evaluate`.
+
     Returns:
-        dict: JSON-able; `metrics` name -> {a, b, difference, low, high}, difference = b - a with its 95 % interval;
-        `categories`: the same of each category, without interval.
+        dict: JSON-able; `metrics` name -> {a, b, difference, low, high}, difference = b - a with its 95 % interval,
+        which is absent without resamples; `categories`: the same of each category, without interval.
     """
-    a, b = row_scores(dataset, rows, points_a, thresholds), row_scores(dataset, rows, points_b, thresholds)
-    table_a, table_b = a.table(), b.table()
-    rows = np.asarray(rows)
-    groups = _Groups(dataset, rows, resamples, seed)
-    sums, sizes = groups.resample(table_b - table_a)
-    draws = sums.sum(0) / sizes.sum(0)[:, None]
-    low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
-    mean_a, mean_b = table_a.mean(0), table_b.mean(0)
-    categories_a, categories_b = groups.means(table_a), groups.means(table_b)
-    names = a.names()
+    a, b = (row_scores(dataset, plan.rows, by_row(plan, points, 2), thresholds) for points in (points_a, points_b))
+    bootstrap = _Bootstrap(dataset, plan, resamples, seed)
+    names, table_a, table_b = a.names(), a.table(), b.table()
+    bounds = _bounds(bootstrap.overall(bootstrap.draws(table_b - table_a)))
+
+    def differences(means_a, means_b, bounds):
+        return {name: dict(a=float(means_a[m]), b=float(means_b[m]), difference=float(means_b[m] - means_a[m]),
+                           **{key: float(bound[m]) for key, bound in bounds.items()}) for m, name in enumerate(names)}
+
     return dict(
-        thresholds=list(a.thresholds), rows=len(rows), unscored_rows=int((a.scored == 0).sum()), confidence=CONFIDENCE,
-        resamples=resamples, seed=seed,
-        metrics={name: dict(a=float(mean_a[m]), b=float(mean_b[m]), difference=float(mean_b[m] - mean_a[m]),
-                            low=float(low[m]), high=float(high[m])) for m, name in enumerate(names)},
-        categories=[dict(id=id_, name=dataset.categories[id_].name, metrics={
-            name: dict(a=float(categories_a[c, m]), b=float(categories_b[c, m]),
-                       difference=float(categories_b[c, m] - categories_a[c, m])) for m, name in enumerate(names)})
-            for c, id_ in enumerate(groups.ids)])
+        thresholds=list(a.thresholds), episodes=len(plan), rows=len(table_a), unscored_rows=int((a.scored == 0).sum()),
+        confidence=CONFIDENCE, resamples=resamples, seed=seed,
+        metrics=differences(table_a.mean(0), table_b.mean(0), bounds),
+        categories=[dict(id=id_, name=dataset.categories[id_].name, metrics=differences(*means, {}))
+                    for id_, *means in zip(bootstrap.ids, bootstrap.means(table_a), bootstrap.means(table_b),
+                                           strict=True)])
 
 
-class _Groups:
-    """Rows by category and episode, and the bootstrap over episodes within categories."""
+def _bounds(draws: np.ndarray) -> dict:
+    """`low` and `high` (M,) of drawn means (R, M); nothing of no draws."""
+    if not len(draws):
+        return {}
+    low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
+    return dict(low=low, high=high)
 
-    def __init__(self, dataset, rows: np.ndarray, resamples: int, seed: int):
-        if resamples < 1:
-            raise CapekitError(f'resamples={resamples!r} must be 1 or more')
-        self.resamples, self.seed = resamples, seed
-        of_row = dataset.category_ids[rows[:, -1]]
-        present = set(of_row.tolist())
+
+class _Bootstrap:
+    """Means over the rows of a plan, and those of episodes drawn anew within categories."""
+
+    def __init__(self, dataset, plan: TestPlan, resamples: int, seed: int):
+        if resamples < 0:
+            raise CapekitError(f'resamples={resamples!r} must be 0 or more')
+        self._shape, self._resamples, self._seed = plan.queries.shape, resamples, seed
+        of_episode = dataset.category_ids[plan.queries[:, 0]]
+        present = set(of_episode.tolist())
         self.ids = [id_ for id_ in dataset.categories if id_ in present]
-        self.members = [np.flatnonzero(of_row == id_) for id_ in self.ids]
-        starts = np.ones(len(rows), dtype=bool)
-        starts[1:] = (rows[1:, :-1] != rows[:-1, :-1]).any(1)
-        episode = np.cumsum(starts)
-        self._episodes = [np.unique(episode[member], return_inverse=True)[1] for member in self.members]
+        """The categories of the plan, in file order."""
+        self.members = [np.flatnonzero(of_episode == id_) for id_ in self.ids]
+        """The episodes of each."""
 
     def means(self, table: np.ndarray) -> np.ndarray:
-        """(C, M) mean of a (N, M) table over the rows of each category."""
-        return np.stack([table[member].mean(0) for member in self.members])
+        """(C, M) mean of a (E * Q, M) table over the rows of each category."""
+        table = table.reshape(*self._shape, -1)
+        return np.stack([table[member].reshape(-1, table.shape[2]).mean(0) for member in self.members])
 
-    def resample(self, table: np.ndarray):
-        """Sums (C, resamples, M) of a (N, M) table over the drawn rows of each category, and their number (C, R)."""
-        rng = np.random.default_rng(self.seed)
-        sums, sizes = [], []
-        for member, episode in zip(self.members, self._episodes, strict=True):
-            count = episode.max() + 1
-            totals = np.zeros((count, table.shape[1]))
-            np.add.at(totals, episode, table[member])
-            times = rng.multinomial(count, np.full(count, 1 / count), size=self.resamples)
-            sums.append(times @ totals)
-            sizes.append(times @ np.bincount(episode))
-        return np.stack(sums), np.stack(sizes)
+    def draws(self, table: np.ndarray) -> np.ndarray:
+        """(C, R, M) mean of a (E * Q, M) table over the rows of each category's episodes, drawn R times anew."""
+        rng = np.random.default_rng(self._seed)
+        totals = table.reshape(*self._shape, -1).sum(1)
+        drawn = []
+        for member in self.members:
+            count = len(member)
+            times = rng.multinomial(count, np.full(count, 1 / count), size=self._resamples)
+            drawn.append(times @ totals[member] / (count * self._shape[1]))
+        return np.stack(drawn)
+
+    def overall(self, draws: np.ndarray) -> np.ndarray:
+        """(R, M) mean over all rows of what `draws` gave: categories count by their number of episodes."""
+        return np.average(draws, axis=0, weights=[len(member) for member in self.members])

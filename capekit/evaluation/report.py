@@ -1,11 +1,10 @@
 """Tables for people, JSON for programs."""
 
-
 from tabulate import tabulate
 
 
 def text_table(report: dict) -> str:
-    """The report of `evaluate` as plain text: overall with its interval, super-categories, categories."""
+    """A report of `evaluate` as plain text: overall with its interval, super-categories, categories."""
     return '\n'.join([_headline(report), _table(report, 'simple')])
 
 
@@ -16,12 +15,14 @@ def markdown_table(report: dict) -> str:
 
 def comparison_table(comparison: dict, name_a: str = 'A', name_b: str = 'B', style: str = 'simple') -> str:
     """The result of `compare`: both values, their difference and its interval; '*' where the interval excludes 0."""
-    lines = []
-    for name, metric in comparison['metrics'].items():
-        beyond = metric['low'] > 0 or metric['high'] < 0
-        lines.append([name, _number(name, metric['a']), _number(name, metric['b']),
-                      _number(name, metric['difference'], '+'), _interval(name, metric, '+'), '*' if beyond else ''])
-    headers = ['', name_a, name_b, f'{name_b} - {name_a}', f'{comparison["confidence"]:.0%} interval', '']
+    metrics = comparison['metrics']
+    lines = [[name, _number(name, metric['a']), _number(name, metric['b']), _number(name, metric['difference'], '+')]
+             for name, metric in metrics.items()]
+    headers = ['', name_a, name_b, f'{name_b} - {name_a}']
+    if comparison['resamples']:
+        headers += [f'{comparison["confidence"]:.0%} interval', '']
+        for line, (name, metric) in zip(lines, metrics.items(), strict=True):
+            line += [_interval(name, metric, '+'), '*' if metric['low'] > 0 or metric['high'] < 0 else '']
     head = (f'{comparison["rows"]} paired rows, {comparison["unscored_rows"]} without a keypoint to score (count as '
             '0); PCK and AUC in percent')
     return f'{head}\n{_tabulate(lines, headers, style)}'
@@ -29,28 +30,43 @@ def comparison_table(comparison: dict, name_a: str = 'A', name_b: str = 'B', sty
 
 def cell(metric: dict) -> str:
     """A share of `evaluate` with its interval, in percent, for tables of several methods: '81.2 [79.9, 82.4]'."""
-    value, low, high = (100 * metric[key] for key in ('value', 'low', 'high'))
-    return f'{value:.1f} [{low:.1f}, {high:.1f}]'
+    bounds = f' [{100 * metric["low"]:.1f}, {100 * metric["high"]:.1f}]' if 'low' in metric else ''
+    return f'{100 * metric["value"]:.1f}{bounds}'
 
 
 def _headline(report: dict) -> str:
-    return (f'{len(report["categories"])} categories, {report["shots"]} shot(s), {report["rows"]} rows, '
-            f'{report["unscored_rows"]} of them without a keypoint to score (count as 0); PCK and AUC in percent, EPE '
-            'in pixels')
+    """What the numbers stand on; an evaluator of another package may leave out any of it."""
+    said = []
+    if 'categories' in report:
+        said.append(f'{len(report["categories"])} categories')
+    if 'shots' in report:
+        said.append(f'{report["shots"]} shot(s)')
+    if 'rows' in report:
+        said.append(f'{report["rows"]} rows')
+    if 'unscored_rows' in report:
+        said.append(f'{report["unscored_rows"]} of them without a keypoint to score (count as 0)')
+    said = [', '.join(said)] if said else []
+    if report.get('score_correlation') is not None:
+        said.append(f'rank correlation of scores with errors {report["score_correlation"]:+.2f} (negative: higher '
+                    'scores, smaller errors)')
+    return '; '.join([*said, 'PCK and AUC in percent, EPE in pixels'])
 
 
 def _table(report: dict, style: str) -> str:
     overall = report['overall']['metrics']
-    intervals = [_interval(name, metric) for name, metric in overall.items()]
-    lines = [_line('overall', dict(rows=report['rows'], metrics=overall)),
-             [f'{report["confidence"]:.0%} interval', '', *intervals]]
-    lines += [_line(record['name'], record) for record in report['supercategories']]
-    lines += [_line(f'{record["name"]} ({record["id"]})', record) for record in report['categories']]
+    lines = [_line('overall', dict(rows=report.get('rows', ''), metrics=overall), overall)]
+    if any('low' in metric for metric in overall.values()):
+        lines.append([f'{report["confidence"]:.0%} interval', '',
+                      *(_interval(name, metric) for name, metric in overall.items())])
+    lines += [_line(record['name'], record, overall) for record in report.get('supercategories', ())]
+    lines += [_line(f'{record["name"]} ({record["id"]})', record, overall) for record in report.get('categories', ())]
     return _tabulate(lines, ['', 'rows', *overall], style)
 
 
-def _line(title: str, record: dict) -> list:
-    return [title, record['rows'], *(_number(name, metric['value']) for name, metric in record['metrics'].items())]
+def _line(title: str, record: dict, names: dict) -> list:
+    metrics = record['metrics']
+    return [title, record['rows'], *(_number(name, metrics[name]['value']) if name in metrics else ''
+                                     for name in names)]
 
 
 def _tabulate(lines: list, headers: list, style: str) -> str:
@@ -59,11 +75,13 @@ def _tabulate(lines: list, headers: list, style: str) -> str:
 
 
 def _number(name: str, value: float, sign: str = '') -> str:
-    """A metric in the unit of the tables: percent, but for NME (share of the box) and EPE (pixels)."""
-    if name == 'NME':
-        return f'{value:{sign}.4f}'
-    return f'{value:{sign}.2f}' if name == 'EPE' else f'{100 * value:{sign}.2f}'
+    """A metric in the unit of the tables: PCK and AUC in percent, EPE in pixels, others as they are."""
+    if name.startswith(('PCK', 'mPCK', 'AUC')):
+        return f'{100 * value:{sign}.2f}'
+    return f'{value:{sign}.2f}' if name == 'EPE' else f'{value:{sign}.4f}'
 
 
 def _interval(name: str, metric: dict, sign: str = '') -> str:
+    if 'low' not in metric:
+        return ''
     return f'{_number(name, metric["low"], sign)}..{_number(name, metric["high"], sign)}'

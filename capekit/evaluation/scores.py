@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capekit.datasets.episodes import TestPlan
 from capekit.errors import CapekitError
 
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2)
@@ -31,6 +32,8 @@ class RowScores:
     """(N,) float64 mean distance in pixels of the original image."""
     scored: np.ndarray
     """(N,) int64 number of scored keypoints; 0 = an unscored row."""
+    errors: np.ndarray
+    """(N, Kmax) float32 normalised distance of scored keypoints, inf where a point is no number; else nan."""
 
     def names(self) -> list:
         """Of the columns of `table`, as reports write them."""
@@ -87,7 +90,8 @@ def row_scores(dataset, rows, points, thresholds: Sequence[float] = THRESHOLDS) 
     return RowScores(thresholds=thresholds, pck=np.column_stack([pck(threshold) for threshold in thresholds]),
                      nme=_row_means(distance, scored, counts),
                      auc=np.mean([pck(threshold) for threshold in AUC_THRESHOLDS], axis=0),
-                     epe=_row_means(pixels, scored, counts), scored=counts)
+                     epe=_row_means(pixels, scored, counts), scored=counts,
+                     errors=np.where(scored, np.nan_to_num(distance, nan=np.inf), np.nan))
 
 
 def score_rows(dataset, rows, points, thresholds: Sequence[float] = THRESHOLDS) -> dict:
@@ -96,6 +100,16 @@ def score_rows(dataset, rows, points, thresholds: Sequence[float] = THRESHOLDS) 
     scores = row_scores(dataset, rows, points, thresholds)
     means = scores.table().mean(0)
     return {**dict(zip(scores.names(), means.tolist(), strict=True)), 'unscored_rows': int((scores.scored == 0).sum())}
+
+
+def by_row(plan: TestPlan, values, dims: int):
+    """Points or scores (E, Q, ...), `dims` dimensions a query, as (E * Q, ...); one entry per row already is left."""
+    if getattr(values, 'ndim', None) != 2 + dims:
+        return values
+    if values.shape[:2] != plan.queries.shape:
+        raise CapekitError(f'predictions of shape {values.shape} for a plan of {plan.queries.shape[0]} episodes with '
+                           f'{plan.queries.shape[1]} queries')
+    return values.reshape(-1, *values.shape[2:])
 
 
 def check_rows(dataset, rows) -> np.ndarray:
@@ -146,6 +160,33 @@ def pad_points(dataset, rows: np.ndarray, points) -> np.ndarray:
             padded[n, :count] = row[:count]
     padded[np.arange(slots) >= needed[:, None]] = np.nan
     return padded
+
+
+def score_correlation(errors: np.ndarray, scores: np.ndarray) -> float | None:
+    """Spearman's rank correlation of a method's scores with the normalised errors, over all scored keypoints.
+
+    Negative: higher scores go with smaller errors, as they should; 0: the scores say nothing about the error.
+
+    Args:
+        errors: (N, Kmax) of `RowScores`.
+        scores: (N, K) of the same rows, nan where there is none.
+
+    Returns:
+        in [-1, 1]; None where there are no scores, or all are equal.
+
+    Raises:
+        CapekitError: another number of rows.
+    """
+    from scipy.stats import spearmanr  # heavy: imported where it is used
+    if scores.ndim != 2 or len(scores) != len(errors):
+        raise CapekitError(f'scores of shape {scores.shape} for {len(errors)} rows')
+    slots = min(errors.shape[1], scores.shape[1])
+    errors, scores = errors[:, :slots], scores[:, :slots]
+    known = ~np.isnan(errors) & ~np.isnan(scores)
+    errors, scores = errors[known], scores[known]
+    if any(not len(values) or (values == values[0]).all() for values in (errors, scores)):
+        return None
+    return float(spearmanr(scores, errors).statistic)
 
 
 def _row_means(values: np.ndarray, scored: np.ndarray, counts: np.ndarray) -> np.ndarray:

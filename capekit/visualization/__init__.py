@@ -1,5 +1,5 @@
 """Images of what a method saw and what it answered."""
 
-from .panels import draw_rows
+from .panels import draw_episodes
 
-__all__ = ['draw_rows']
+__all__ = ['draw_episodes']

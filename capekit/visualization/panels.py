@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from capekit.datasets import MP100Dataset
+from capekit.datasets import MP100Dataset, TestPlan
 from capekit.datasets.crops import transform_points
 
 PANEL_INCHES = 2.6
@@ -28,7 +28,7 @@ def show_image(axes, image: np.ndarray, title: str) -> None:
 
 
 def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndarray, links: Sequence,
-                   title: str, colors: Sequence | None = None) -> None:
+                   title: str, colors: Sequence | None = None, opacity: Sequence | None = None) -> None:
     """One panel: an image, the links whose both ends are visible, the keypoints.
 
     Args:
@@ -39,14 +39,17 @@ def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndar
         links: (E, 2) int64, or a list of pairs.
         title: above the image.
         colors: (K, 3) RGB in [0, 1]; None for `keypoint_colors`.
+        opacity: (K,) of the keypoints, in [0, 1]; None for 1.
     """
     colors = keypoint_colors(len(points)) if colors is None else colors
+    opacity = np.ones(len(points)) if opacity is None else opacity
     show_image(axes, image, title)
     for a, b in links:
         if visible[a] and visible[b]:
             axes.plot(*points[[a, b]].T, color='white', linewidth=0.8, alpha=0.7)
     for k in np.flatnonzero(visible):
-        axes.plot(*points[k], 'o', color=colors[k], markersize=4.5, markeredgecolor='black', markeredgewidth=0.5)
+        axes.plot(*points[k], 'o', color=colors[k], markersize=4.5, markeredgecolor='black', markeredgewidth=0.5,
+                  alpha=opacity[k])
 
 
 def draw_sampling(axes, image: np.ndarray, references: np.ndarray, locations: np.ndarray, weights: np.ndarray,
@@ -65,14 +68,15 @@ def draw_estimate(axes, image: np.ndarray, estimate: np.ndarray, label: np.ndarr
         axes.annotate('', xy=label, xytext=estimate, arrowprops=dict(arrowstyle='->', color='red', linewidth=1.3))
 
 
-def draw_rows(dataset: MP100Dataset, rows: np.ndarray, points: np.ndarray, folder: str | Path,
-              per_category: int = 3) -> int:
+def draw_episodes(dataset: MP100Dataset, plan: TestPlan, points: np.ndarray, scores: np.ndarray, folder: str | Path,
+                  per_category: int = 3) -> int:
     """Draw the first query of the first episodes of every category.
 
     Args:
         dataset: with images.
-        rows: (N, S + 1) instance numbers.
-        points: (N, Kmax, 2) predictions in image pixels.
+        plan: E episodes of Q queries.
+        points: (E, Q, Kmax, 2) predictions in image pixels.
+        scores: (E, Q, Kmax) their confidence, nan where there is none.
         folder: gets `<category id>_<name>.png`.
         per_category: episodes of a category, one below the other.
 
@@ -82,23 +86,24 @@ def draw_rows(dataset: MP100Dataset, rows: np.ndarray, points: np.ndarray, folde
     from matplotlib.figure import Figure  # heavy: imported where it is used
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    ids = dataset.category_ids[rows[:, -1]]
-    for category_id in dict.fromkeys(ids.tolist()):
+    ids = dataset.category_ids[plan.queries[:, 0]]
+    present = list(dict.fromkeys(ids.tolist()))
+    for category_id in present:
         category = dataset.categories[category_id]
-        numbers = np.flatnonzero(ids == category_id)
-        _, first = np.unique(rows[numbers, :-1], axis=0, return_index=True)
-        numbers = numbers[np.sort(first)[:per_category]]
-        supports = min(rows.shape[1] - 1, MAX_SUPPORTS)
-        figure = Figure(figsize=(PANEL_INCHES * (supports + 2), (PANEL_INCHES + 0.3) * len(numbers)))
-        grid = figure.subplots(len(numbers), supports + 2, squeeze=False)
-        for axes, number in zip(grid, numbers, strict=True):
-            _draw_row(axes, dataset, category, rows[number], points[number], supports)
+        episodes = np.flatnonzero(ids == category_id)[:per_category]
+        supports = min(plan.shots, MAX_SUPPORTS)
+        figure = Figure(figsize=(PANEL_INCHES * (supports + 2), (PANEL_INCHES + 0.3) * len(episodes)))
+        grid = figure.subplots(len(episodes), supports + 2, squeeze=False)
+        for axes, episode in zip(grid, episodes, strict=True):
+            row = [*plan.supports[episode], plan.queries[episode, 0]]
+            _draw_row(axes, dataset, category, row, points[episode, 0], scores[episode, 0], supports)
         figure.tight_layout(pad=0.5)
         figure.savefig(folder / f'{category_id}_{category.name.replace("/", "_")}.png', dpi=110)
-    return len(np.unique(ids))
+    return len(present)
 
 
-def _draw_row(axes, dataset, category, row: np.ndarray, predicted: np.ndarray, supports: int) -> None:
+def _draw_row(axes, dataset, category, row: Sequence, predicted: np.ndarray, scores: np.ndarray,
+              supports: int) -> None:
     """One line of panels: `supports` support images, the query with its labels, the query with the prediction."""
     crops = [dataset.crop(int(number)) for number in row]
     size, query = dataset.image_size, crops[-1]
@@ -109,9 +114,24 @@ def _draw_row(axes, dataset, category, row: np.ndarray, predicted: np.ndarray, s
                        f'support {place + 1}: {category.name}')
     draw_keypoints(axes[supports], query.image, query.points * size, query.visible, category.links, 'query, labels')
     to_crop = np.linalg.inv(np.vstack((query.crop_to_image, [0, 0, 1])))[:2]
-    predicted = transform_points(predicted[:category.num_keypoints], to_crop)
+    predicted, scores = transform_points(predicted[:category.num_keypoints], to_crop), scores[:category.num_keypoints]
     # What no support shows is not predicted.
     shown = np.all([crop.visible for crop in crops[:-1]], 0)
     distance = np.linalg.norm(predicted - query.points * size, axis=1) / (size / 1.25)
     hit = (distance < 0.2)[scored].mean() if scored.any() else float('nan')
-    draw_keypoints(axes[-1], query.image, predicted, shown, category.links, f'prediction, PCK@0.2 {100 * hit:.0f}')
+    title = f'prediction, PCK@0.2 {100 * hit:.0f}'
+    if not np.isnan(scores[shown]).all():
+        title += f', score {np.nanmean(scores[shown]):.2f}'
+    draw_keypoints(axes[-1], query.image, predicted, shown, category.links, title, opacity=score_opacity(scores, shown))
+
+
+def score_opacity(scores: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    """(K,) opacity of keypoints in [0.25, 1] by their scores, the highest of those `shown` opaque; 1 without scores.
+
+    Relative, since what a method calls a high score is its own affair.
+    """
+    known = shown & ~np.isnan(scores)
+    highest = scores[known].max() if known.any() else 0
+    if highest <= 0:
+        return np.ones(len(scores))
+    return np.where(np.isnan(scores), 1, 0.25 + 0.75 * np.clip(scores / highest, 0, 1))

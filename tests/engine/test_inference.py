@@ -1,47 +1,13 @@
-"""Predicting rows: each image encoded once, in bounded memory, with the answers of the plain loop."""
-
-from collections import Counter
+"""Predicting episodes: images encoded once, supports prepared once, bounded memory, the answers of the plain loop."""
 
 import numpy as np
 import pytest
-import torch
 from coco_files import content, write, write_images
-from torch import nn
+from mean_colour import MeanColour
 
-from capekit.datasets import MP100Dataset, released_test_episodes
-from capekit.engine.inference import RowPredictor
-from capekit.models.preprocessor import CapePreprocessor
-from capekit.structures import Prediction
-
-
-class MeanColour(nn.Module):
-    """A stand-in estimator whose answer depends on every support, on their points and on the query."""
-
-    def __init__(self):
-        super().__init__()
-        self.data_preprocessor = CapePreprocessor()
-        self.encoded = Counter()
-
-    def encode(self, images, points, visible):
-        for image in images:
-            self.encoded[image.numpy().tobytes()] += 1
-        mean = self.data_preprocessor.normalise(images).mean((2, 3))
-        return dict(points=points * visible[..., None] + mean[:, None, :2]), dict(mean=mean)
-
-    def prepare(self, support, task):
-        return dict(points=support['points'].mean(1))
-
-    def answer(self, state, query):
-        times = len(query['mean']) // len(state['points'])
-        points = state['points'].repeat_interleave(times, 0) + query['mean'][:, None, 1:]
-        return Prediction(points=points, scores=points[..., 0])
-
-    def forward(self, episode, mode):
-        support, _ = self.encode(episode.support_images.flatten(0, 1), episode.support_points.flatten(0, 1),
-                                 episode.support_visible.flatten(0, 1))
-        support = {name: value.unflatten(0, episode.support_images.shape[:2]) for name, value in support.items()}
-        _, query = self.encode(episode.query_images, episode.query_points, episode.query_visible)
-        return self.answer(self.prepare(support, episode.task), query)
+from capekit.datasets import MP100Dataset, TestPlan, released_test_plan
+from capekit.engine.inference import EpisodePredictor
+from capekit.errors import CapekitError
 
 
 @pytest.fixture(scope='module')
@@ -51,65 +17,103 @@ def dataset(tmp_path_factory):
     return MP100Dataset(write(folder / 'ann.json', data), write_images(folder / 'images', data), image_size=32)
 
 
-def _collect(batches, count):
-    answers = [None] * count
-    for numbers, points in batches:
-        for number, answer in zip(numbers, points, strict=True):
-            assert answers[number] is None
-            answers[number] = answer
+def _collect(dataset, plan, batches) -> dict:
+    """Episode number -> points (Q, K, 2) and scores (Q, K)."""
+    answers = {}
+    for numbers, points, scores in batches:
+        category, = set(dataset.category_ids[plan.queries[numbers]].flatten().tolist())
+        keypoints = dataset.categories[category].num_keypoints
+        assert points.shape == (len(numbers), plan.queries.shape[1], keypoints, 2)
+        assert points.dtype == scores.dtype == np.float32 and scores.shape == points.shape[:3]
+        assert not answers.keys() & set(numbers.tolist())
+        answers.update(zip(numbers.tolist(), zip(points, scores, strict=True), strict=True))
     return answers
 
 
-@pytest.mark.parametrize('max_images', [1000, 9, 6])
+def _assert_same(a: dict, b: dict):
+    assert a.keys() == b.keys()
+    for number in a:
+        for one, other in zip(a[number], b[number], strict=True):
+            np.testing.assert_allclose(one, other, atol=2e-3)
+
+
+@pytest.mark.parametrize('max_images', [1000, 9, 6, 4])
+@pytest.mark.parametrize('batch_size', [2, 5, 7])
 @pytest.mark.parametrize('shots', [1, 3])
-def test_equal_to_pair_by_pair(dataset, shots, max_images):
-    rows = released_test_episodes(dataset, shots, queries=3, episodes=4)
-    predictor = RowPredictor(MeanColour(), dataset, batch_size=5, max_images=max_images)
-    kept = _collect(predictor.predict(rows), len(rows))
-    pairs = _collect(predictor.predict_pairs(rows), len(rows))
-    for row, a, b in zip(rows, kept, pairs, strict=True):
-        assert a.shape == (dataset.categories[int(dataset.category_ids[row[-1]])].num_keypoints, 2)
-        np.testing.assert_allclose(a, b, atol=1e-3)
+def test_equal_to_pair_by_pair(dataset, shots, batch_size, max_images):
+    plan = released_test_plan(dataset, shots, queries=3, episodes=4)
+    predictor = EpisodePredictor(MeanColour(), dataset, batch_size, max_images=max_images)
+    kept = _collect(dataset, plan, predictor.predict(plan))
+    assert sorted(kept) == list(range(12))
+    _assert_same(kept, _collect(dataset, plan, predictor.predict_pairs(plan)))
 
 
-def test_no_image_is_encoded_twice(dataset):
-    rows = released_test_episodes(dataset, 2, queries=3, episodes=20)
+def test_no_image_is_encoded_twice_and_no_support_set_prepared_twice(dataset):
+    plan = released_test_plan(dataset, 2, queries=3, episodes=20)
     estimator = MeanColour()
-    for _ in RowPredictor(estimator, dataset, batch_size=4).predict(rows):
-        pass
-    assert len(estimator.encoded) == len(np.unique(rows)) and set(estimator.encoded.values()) == {1}
+    list(EpisodePredictor(estimator, dataset, batch_size=7).predict(plan))
+    assert len(estimator.encoded) == len(np.unique(plan.rows)) and set(estimator.encoded.values()) == {1}
+    assert sum(estimator.prepared) == len(plan) and sum(estimator.answered) == plan.queries.size
+    assert max(estimator.answered) == 6  # two episodes a batch
 
 
-def test_memory_is_bounded(dataset):
-    rows = released_test_episodes(dataset, 1, queries=4, episodes=8)
-    predictor = RowPredictor(MeanColour(), dataset, batch_size=4, max_images=5)
-    parts = predictor._parts(rows)
-    assert max(len(part['needed']) for part in parts) <= 5
-    assert np.array_equal(np.sort(np.concatenate([part['rows'] for part in parts])), np.arange(len(rows)))
+@pytest.mark.parametrize('max_images', [1000, 4])
+def test_more_queries_than_a_batch_holds(dataset, max_images):
+    plan = released_test_plan(dataset, 2, queries=7, episodes=2)
+    estimator = MeanColour()
+    predictor = EpisodePredictor(estimator, dataset, batch_size=3, max_images=max_images)
+    kept = _collect(dataset, plan, predictor.predict(plan))
+    assert estimator.prepared == [1] * len(plan)
+    assert set(estimator.answered) == ({3, 1} if max_images > 4 else {2, 1})
+    _assert_same(kept, _collect(dataset, plan, predictor.predict_pairs(plan)))
 
 
-def test_batches_do_not_split_an_episode(dataset):
-    rows = released_test_episodes(dataset, 2, queries=3, episodes=4)[:12]
-    numbers = np.arange(len(rows))
-    for batch_size, lengths in ((7, [6, 6]), (3, [3, 3, 3, 3]), (2, [2, 1, 2, 1, 2, 1, 2, 1]), (100, [12])):
-        batches = RowPredictor(MeanColour(), dataset, batch_size=batch_size)._batches(rows, numbers)
-        assert [len(batch) for batch in batches] == lengths
-        assert np.array_equal(np.concatenate(batches), numbers)
+@pytest.mark.parametrize(('queries', 'limit'), [(4, 5), (4, 12), (8, 3), (8, 2)])
+def test_memory_is_bounded(dataset, queries, limit):
+    plan = released_test_plan(dataset, 1, queries, episodes=8)
+    predictor = EpisodePredictor(MeanColour(), dataset, batch_size=64, max_images=limit)
+    parts = predictor._parts(predictor._steps(plan, None))
+    assert max(len(part.needed) for part in parts) <= limit
+    answered = [(number, query) for part in parts for step in part.steps
+                for number, queries in zip(step.episodes, step.queries, strict=True) for query in queries]
+    assert sorted(answered) == sorted((n, query) for n in range(len(plan)) for query in plan.queries[n])
 
 
-def test_rows_in_any_order(dataset):
-    rows = released_test_episodes(dataset, 1, queries=3, episodes=4)
-    order = np.random.default_rng(0).permutation(len(rows))
-    predictor = RowPredictor(MeanColour(), dataset, batch_size=5)
-    straight = _collect(predictor.predict(rows), len(rows))
-    mixed = _collect(predictor.predict(rows[order]), len(rows))
-    for place, number in enumerate(order):
-        np.testing.assert_allclose(mixed[place], straight[number], atol=1e-4)
+def test_episodes_in_any_order(dataset):
+    plan = released_test_plan(dataset, 1, queries=3, episodes=4)
+    order = np.random.default_rng(0).permutation(len(plan))
+    mixed_plan = TestPlan(plan.supports[order], plan.queries[order])
+    predictor = EpisodePredictor(MeanColour(), dataset, batch_size=5, max_images=7)
+    straight = _collect(dataset, plan, predictor.predict(plan))
+    mixed = _collect(dataset, mixed_plan, predictor.predict(mixed_plan))
+    _assert_same({int(number): mixed[place] for place, number in enumerate(order)}, straight)
+    _assert_same(_collect(dataset, plan, predictor.predict(plan, order)), straight)
 
 
-def test_workers_change_nothing(dataset):
-    rows = released_test_episodes(dataset, 1, queries=3, episodes=2)
-    with torch.no_grad():
-        alone = _collect(RowPredictor(MeanColour(), dataset, 4).predict(rows), len(rows))
-        two = _collect(RowPredictor(MeanColour(), dataset, 4, num_workers=2).predict(rows), len(rows))
-    assert all(np.array_equal(a, b) for a, b in zip(alone, two, strict=True))
+def test_some_episodes(dataset):
+    plan = released_test_plan(dataset, 1, queries=3, episodes=4)
+    predictor = EpisodePredictor(MeanColour(), dataset, batch_size=5)
+    everything = _collect(dataset, plan, predictor.predict(plan))
+    for loop in (predictor.predict, predictor.predict_pairs):
+        some = _collect(dataset, plan, loop(plan, [9, 2, 3]))
+        _assert_same(some, {number: everything[number] for number in (2, 3, 9)})
+        assert list(loop(plan, [])) == []
+
+
+@pytest.mark.parametrize('persistent', [False, True])
+def test_workers_change_nothing(dataset, persistent):
+    plan = released_test_plan(dataset, 1, queries=3, episodes=2)
+    alone = _collect(dataset, plan, EpisodePredictor(MeanColour(), dataset, 4).predict(plan))
+    predictor = EpisodePredictor(MeanColour(), dataset, 4, num_workers=2, persistent_workers=persistent)
+    workers = []
+    for episodes in (None, [1, 0], None):
+        for number, answer in _collect(dataset, plan, predictor.predict(plan, episodes)).items():
+            assert all(np.array_equal(a, b) for a, b in zip(answer, alone[number], strict=True))
+        workers.append(predictor._images.loader._iterator)
+    assert (workers[0] is workers[2] is not None) == persistent
+
+
+@pytest.mark.parametrize('name', ['batch_size', 'max_images'])
+def test_settings_below_one(dataset, name):
+    with pytest.raises(CapekitError, match=f'{name}=0 must be 1 or more'):
+        EpisodePredictor(MeanColour(), dataset, **{name: 0})

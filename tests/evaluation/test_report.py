@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from coco_files import content, write, write_images
 
-from capekit.datasets import MP100Dataset, released_test_episodes
+from capekit.datasets import MP100Dataset, released_test_plan
 from capekit.errors import CapekitError
 from capekit.evaluation import (
     compare,
@@ -22,6 +22,7 @@ from capekit.evaluation import (
     score_rows,
     text_table,
 )
+from capekit.evaluation.report import cell
 from capekit.files import write_json
 
 
@@ -31,37 +32,57 @@ def dataset(tmp_path):
 
 
 @pytest.fixture
-def rows(dataset):
-    return released_test_episodes(dataset, 2, queries=3, episodes=4)
+def plan(dataset):
+    return released_test_plan(dataset, 2, queries=3, episodes=4)
 
 
-def predictions(dataset, rows, scale: float) -> list:
+def predictions(dataset, plan, scale: float) -> list:
     rng = np.random.default_rng(0)
-    truth = [dataset.instance(row[-1])['keypoints'][:, :2] for row in rows]
+    truth = [dataset.instance(row[-1])['keypoints'][:, :2] for row in plan.rows]
     return [points + scale * rng.standard_normal(points.shape) for points in truth]
 
 
 @pytest.fixture
-def dumps(dataset, rows, tmp_path):
-    """Two dumps of the same rows."""
-    for name, scale in (('first', 4.0), ('second', 2.0)):
-        save_predictions(tmp_path / f'{name}.npz', rows, predictions(dataset, rows, scale),
-                         dict(dataset.source, config='some.py'))
+def dumps(dataset, plan, tmp_path):
+    """Two dumps of the same plan, the first with scores."""
+    scores = np.random.default_rng(1).random((8, 3, 4))
+    scores[:4, :, 3] = np.nan
+    for name, scale, given in (('first', 4.0, scores), ('second', 2.0, None)):
+        save_predictions(tmp_path / f'{name}.npz', plan, predictions(dataset, plan, scale),
+                         dict(dataset.source, config='some.py'), given)
     return tmp_path / 'first.npz', tmp_path / 'second.npz'
 
 
-def test_tables(dataset, rows):
-    report = evaluate(dataset, rows, predictions(dataset, rows, 4.0), resamples=20)
+def test_tables(dataset, plan):
+    report = evaluate(dataset, plan, predictions(dataset, plan, 4.0), resamples=20)
     text, markdown = text_table(report), markdown_table(report)
     overall = report['overall']['metrics']['PCK@0.2']['value']
     for table in (text, markdown):
         assert f'{100 * overall:.2f}' in table and 'cup (1)' in table and 'thing' in table
         assert '2 categories, 2 shot(s), 24 rows, 0 of them' in table
+        assert '95% interval' in table and 'correlation' not in table
     assert '|' in markdown and '|' not in text
-    comparison = compare(dataset, rows, predictions(dataset, rows, 4.0), predictions(dataset, rows, 1.0), resamples=50)
+    comparison = compare(dataset, plan, predictions(dataset, plan, 4.0), predictions(dataset, plan, 1.0), resamples=50)
     lines = comparison_table(comparison, 'old', 'new').splitlines()
     assert any('new - old' in line for line in lines)
     assert next(line for line in lines if line.startswith('EPE')).rstrip().endswith('*')
+
+
+def test_tables_without_intervals(dataset, plan):
+    answers = predictions(dataset, plan, 4.0)
+    report = evaluate(dataset, plan, answers, np.arange(96.0).reshape(8, 3, 4), resamples=0)
+    for table in (text_table(report), markdown_table(report)):
+        assert 'interval' not in table and 'cup (1)' in table
+        assert f'rank correlation of scores with errors {report["score_correlation"]:+.2f} (negative: higher' in table
+    value = report['overall']['metrics']['PCK@0.2']
+    assert cell(value) == f'{100 * value["value"]:.1f}'
+    table = comparison_table(compare(dataset, plan, answers, predictions(dataset, plan, 1.0), resamples=0))
+    assert 'interval' not in table and '*' not in table and 'B - A' in table
+
+
+def test_table_of_a_report_with_the_least_in_it():
+    table = text_table(dict(overall=dict(metrics=dict(jitter=dict(value=0.25)))))
+    assert '0.2500' in table and 'jitter' in table
 
 
 def test_json_is_whole_or_not_there(tmp_path):
@@ -76,16 +97,20 @@ def test_json_is_whole_or_not_there(tmp_path):
         write_json(path / 'below a file.json', {})
 
 
-def test_dump_round_trip(dataset, rows, dumps):
+def test_dump_round_trip(dataset, plan, dumps):
     loaded = load_predictions(dumps[0])
-    assert np.array_equal(loaded.rows, rows) and loaded.points.dtype == np.float32
+    rows = plan.rows
+    assert np.array_equal(loaded.rows, rows) and loaded.points.dtype == loaded.scores.dtype == np.float32
+    assert np.array_equal(loaded.plan.supports, plan.supports) and np.array_equal(loaded.plan.queries, plan.queries)
+    assert loaded.scores.shape == (24, 4) and np.isnan(loaded.scores[:12, 3]).all() and loaded.meta['queries'] == 3
+    assert np.isnan(load_predictions(dumps[1]).scores).all()
     assert loaded.points.shape == (24, 4, 2) and np.isnan(loaded.points[0, 3]).all()
     assert loaded.meta['config'] == 'some.py'
-    points = [row.astype(np.float32) for row in predictions(dataset, rows, 4.0)]
+    points = [row.astype(np.float32) for row in predictions(dataset, plan, 4.0)]
     again = dataset_of(loaded)
     assert score_rows(again, loaded.rows, loaded.points) == score_rows(dataset, rows, points)
     with np.load(dumps[0], allow_pickle=False) as arrays:
-        assert set(arrays) == {'rows', 'points', 'meta'}
+        assert set(arrays) == {'rows', 'points', 'scores', 'meta'}
 
 
 def test_dump_of_a_filter_and_of_skipped_images(tmp_path):
@@ -93,8 +118,8 @@ def test_dump_of_a_filter_and_of_skipped_images(tmp_path):
     annotations, images = write(tmp_path / 'a.json', data), write_images(tmp_path / 'images', data)
     (images / 'bird/0.jpg').unlink()
     dataset = MP100Dataset(annotations, images, categories=[2], missing_images='skip')
-    rows = released_test_episodes(dataset, 1, queries=3, episodes=2)
-    save_predictions(tmp_path / 'd.npz', rows, predictions(dataset, rows, 1.0), dict(dataset.source))
+    plan = released_test_plan(dataset, 1, queries=3, episodes=2)
+    save_predictions(tmp_path / 'd.npz', plan, predictions(dataset, plan, 1.0), dict(dataset.source))
     again = dataset_of(load_predictions(tmp_path / 'd.npz'))
     assert again.source == dataset.source and len(again) == 7
     # Another image gone since: the rows would number other instances.
@@ -115,7 +140,7 @@ def test_dump_of_another_annotation_file(dumps, tmp_path):
         dataset_of(loaded, [moved])
 
 
-def test_bad_dumps(tmp_path, dataset, rows):
+def test_bad_dumps(tmp_path, dataset, plan):
     with pytest.raises(CapekitError, match='no such dump'):
         load_predictions(tmp_path / 'gone.npz')
     (tmp_path / 'text.npz').write_text('no dump')
@@ -125,10 +150,51 @@ def test_bad_dumps(tmp_path, dataset, rows):
         with pytest.raises(CapekitError, match=f'{name}: not a dump'):
             load_predictions(tmp_path / name)
     with pytest.raises(CapekitError, match="'ann_files'"):
-        save_predictions(tmp_path / 'd.npz', rows, predictions(dataset, rows, 1.0), {})
+        save_predictions(tmp_path / 'd.npz', plan, predictions(dataset, plan, 1.0), {})
     with pytest.raises(CapekitError, match='1 predictions for 24 rows'):
-        save_predictions(tmp_path / 'd.npz', rows, np.zeros((1, 4, 2)), dict(dataset.source))
+        save_predictions(tmp_path / 'd.npz', plan, np.zeros((1, 4, 2)), dict(dataset.source))
+    with pytest.raises(CapekitError, match=r'scores of shape \(24, 3\) for points of shape \(24, 4, 2\)'):
+        save_predictions(tmp_path / 'd.npz', plan, np.zeros((8, 3, 4, 2)), dict(dataset.source), np.zeros((8, 3, 3)))
     assert not (tmp_path / 'd.npz').exists()
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (dict(rows=np.zeros((23, 3), int)), r'rows \(23, 3\) int64, points \(24, 4, 2\)'),
+    (dict(rows=np.zeros((24, 3))), 'rows .* float64'),
+    (dict(rows=np.zeros((24, 1), int)), r'rows \(24, 1\)'),
+    (dict(points=np.zeros((24, 4))), r'points \(24, 4\)'),
+    (dict(points=np.zeros((24, 4, 3))), r'points \(24, 4, 3\)'),
+    (dict(points=np.array(['a'])), 'points .* <U1'),
+    (dict(scores=np.zeros((24, 3))), r'scores \(24, 3\)'),
+    (dict(meta=np.array('[]')), 'meta is no dict'),
+    (dict(meta=np.array('{')), 'not a dump'),
+    (dict(meta=dict(queries=None)), 'queries=None'),
+    (dict(meta=dict(queries=0)), 'queries=0'),
+    (dict(meta=dict(queries=5)), 'no episodes of 5 queries'),
+    (dict(meta=dict(queries=4)), 'successive ones differ in their supports'),
+])
+def test_a_dump_with_something_broken_in_it_is_one_line(dumps, tmp_path, change, message):
+    with np.load(dumps[0]) as arrays:
+        content = dict(arrays)
+    if isinstance(change.get('meta'), dict):
+        change = dict(meta=np.array(json.dumps({**json.loads(str(content['meta'])), **change['meta']})))
+    np.savez(tmp_path / 'broken.npz', **{**content, **change})
+    with pytest.raises(CapekitError, match=f'broken.npz: .*{message}') as caught:
+        load_predictions(tmp_path / 'broken.npz')
+    assert '\n' not in str(caught.value)
+
+
+def test_a_dump_without_scores_or_the_number_of_queries(dumps, tmp_path):
+    with np.load(dumps[0]) as arrays:
+        content = dict(arrays)
+    content.pop('scores')
+    np.savez(tmp_path / 'other.npz', **content)
+    assert np.isnan(load_predictions(tmp_path / 'other.npz').scores).all()
+    meta = json.loads(str(content['meta']))
+    meta.pop('queries')
+    np.savez(tmp_path / 'other.npz', **{**content, 'meta': np.array(json.dumps(meta))})
+    with pytest.raises(CapekitError, match="meta lacks 'queries'"):
+        load_predictions(tmp_path / 'other.npz')
 
 
 @pytest.fixture
@@ -146,22 +212,27 @@ def score(repo, monkeypatch, capsys):
     return call
 
 
-def test_tool_scores_again(score, dumps, dataset, rows, tmp_path):
+def test_tool_scores_again(score, dumps, dataset, plan, tmp_path):
     status, out, _ = score(dumps[0], '--thresholds', 0.1, 0.2, 0.3, '--resamples', 20, '--json', tmp_path / 'r.json')
     report = json.loads((tmp_path / 'r.json').read_text())
     assert status == 0 and 'mPCK@.10:.30' in out and 'bird (2)' in out
-    expected = score_rows(dataset, rows, [p.astype(np.float32) for p in predictions(dataset, rows, 4.0)],
+    expected = score_rows(dataset, plan.rows, [p.astype(np.float32) for p in predictions(dataset, plan, 4.0)],
                           (0.1, 0.2, 0.3))
     assert report['overall']['metrics']['PCK@0.3']['value'] == pytest.approx(expected['PCK@0.3'])
+    assert 'correlation of scores with errors' in out and abs(report['score_correlation']) <= 1
     status, out, _ = score(dumps[0], '--markdown', '--resamples', 5)
-    assert status == 0 and out.count('|') > 50
+    assert status == 0 and out.count('|') > 50 and 'interval' in out
+    status, out, _ = score(dumps[1], '--resamples', 0)
+    assert status == 0 and 'interval' not in out and 'correlation' not in out
 
 
-def test_tool_compares(score, dumps, dataset, rows, tmp_path):
+def test_tool_compares(score, dumps, dataset, tmp_path):
     status, out, _ = score(dumps[0], '--against', dumps[1], '--resamples', 50, '--json', tmp_path / 'c.json')
     assert status == 0 and 'second - first' in out
     assert json.loads((tmp_path / 'c.json').read_text())['metrics']['EPE']['high'] < 0
-    other = released_test_episodes(dataset, 2, queries=3, episodes=4, seed=2)
+    status, out, _ = score(dumps[0], '--against', dumps[1], '--resamples', 0)
+    assert status == 0 and 'second - first' in out and 'interval' not in out
+    other = released_test_plan(dataset, 2, queries=3, episodes=4, seed=2)
     save_predictions(tmp_path / 'third.npz', other, predictions(dataset, other, 1.0), dict(dataset.source))
     status, _, err = score(dumps[0], '--against', tmp_path / 'third.npz')
     assert status == 2 and err.startswith('error: ') and 'other rows' in err

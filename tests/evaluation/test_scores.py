@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from coco_files import content, write
 
-from capekit.datasets import MP100Dataset, released_test_episodes
+from capekit.datasets import MP100Dataset, TestPlan, released_test_episodes, released_test_plan
 from capekit.errors import CapekitError
-from capekit.evaluation import compare, evaluate, mpck_name, row_scores, score_rows
+from capekit.evaluation import compare, evaluate, mpck_name, row_scores, score_correlation, score_rows
+from capekit.evaluation.scores import pad_points
 
 
 @pytest.fixture(scope='module')
@@ -136,7 +137,7 @@ def test_rows_without_anything_to_score_count_as_zero(tmp_path):
     truth = [dataset.instance(i)['keypoints'][:, :2] for i in (1, 2)]
     scores = score_rows(dataset, [[0, 1], [0, 2]], truth)
     assert scores['unscored_rows'] == 1 and scores['PCK@0.2'] == 0.5 and scores['EPE'] == 0
-    report = evaluate(dataset, [[0, 1], [0, 2]], truth, resamples=10)
+    report = evaluate(dataset, TestPlan.from_rows([[0, 1], [0, 2]], 2), truth, resamples=10)
     assert report['unscored_rows'] == report['categories'][0]['unscored_rows'] == 1
 
 
@@ -187,14 +188,16 @@ def test_mpck_names():
 
 
 def test_report(dataset):
-    rows = released_test_episodes(dataset, 1, queries=4, episodes=6)
+    plan = released_test_plan(dataset, 1, queries=4, episodes=6)
+    rows = plan.rows
     points = noisy(dataset, rows)
-    report = evaluate(dataset, rows, points, resamples=200)
+    report = evaluate(dataset, plan, points, resamples=200)
     json.dumps(report, allow_nan=False)
     flat = score_rows(dataset, rows, points)
     assert {name: metric['value'] for name, metric in report['overall']['metrics'].items()} == pytest.approx(
         {name: value for name, value in flat.items() if name != 'unscored_rows'})
-    assert report['rows'] == 48 and report['shots'] == 1 and [c['rows'] for c in report['categories']] == [24, 24]
+    assert report['rows'] == 48 and report['shots'] == 1 and report['episodes'] == 12
+    assert [c['rows'] for c in report['categories']] == [24, 24]
     own = score_rows(dataset, rows[:24], points[:24])
     assert report['categories'][0]['metrics']['PCK@0.2']['value'] == pytest.approx(own['PCK@0.2'])
     (group,) = report['supercategories']
@@ -204,9 +207,27 @@ def test_report(dataset):
     for record in [report['overall'], *report['categories'], group]:
         for metric in record['metrics'].values():
             assert metric['low'] <= metric['value'] <= metric['high']
-    assert evaluate(dataset, rows, points, resamples=200) == report
-    with pytest.raises(CapekitError, match='resamples'):
-        evaluate(dataset, rows, points, resamples=0)
+    assert evaluate(dataset, plan, points, resamples=200) == report
+    by_episode = pad_points(dataset, rows, points).reshape(12, 4, -1, 2)
+    assert evaluate(dataset, plan, by_episode, resamples=200) == report
+    with pytest.raises(CapekitError, match=r'predictions of shape \(4, 12, 4, 2\) for a plan of 12 episodes with 4'):
+        evaluate(dataset, plan, by_episode.reshape(4, 12, -1, 2))
+    with pytest.raises(CapekitError, match='resamples=-1 must be 0 or more'):
+        evaluate(dataset, plan, points, resamples=-1)
+
+
+def _without_intervals(report):
+    if isinstance(report, dict):
+        return {key: _without_intervals(value) for key, value in report.items() if key not in ('low', 'high')}
+    return [_without_intervals(value) for value in report] if isinstance(report, list) else report
+
+
+def test_without_resamples_the_report_is_the_same_but_for_intervals(dataset):
+    plan = released_test_plan(dataset, 1, queries=4, episodes=6)
+    worse, better = noisy(dataset, plan.rows, 0.2), noisy(dataset, plan.rows, 0.1)
+    for function, answers in ((evaluate, [worse]), (compare, [worse, better])):
+        plain, whole = (function(dataset, plan, *answers, resamples=resamples) for resamples in (0, 20))
+        assert plain == dict(_without_intervals(whole), resamples=0) and "'low'" not in str(plain)
 
 
 def test_interval_is_that_of_episodes(tmp_path):
@@ -216,17 +237,82 @@ def test_interval_is_that_of_episodes(tmp_path):
     supports = rng.permutation(100)[:50]
     rows = np.array([[support, query] for support in supports for query in range(10)])
     right = np.repeat(np.arange(50) % 2 == 0, 10)
+    plan = TestPlan.from_rows(rows, 10)
     points = dataset.keypoints[rows[:, 1], :, :2] + np.where(right, 0, 900.0)[:, None, None]
-    metric = evaluate(dataset, rows, points, resamples=4000)['overall']['metrics']['PCK@0.2']
+    metric = evaluate(dataset, plan, points, resamples=4000)['overall']['metrics']['PCK@0.2']
     assert metric['value'] == 0.5
     expected = 2 * 1.96 * np.sqrt(0.25 / 50)
     assert metric['high'] - metric['low'] == pytest.approx(expected, rel=0.15)
 
 
+def test_episodes_are_those_of_the_plan(tmp_path):
+    """With few instances successive episodes often share their support: rows alone do not tell them apart."""
+    dataset = hand_made(tmp_path, [(2, 2, 2, 2)] * 4)
+    plan = released_test_plan(dataset, 1, queries=2, episodes=100)
+    changes = (plan.rows[1:, :-1] != plan.rows[:-1, :-1]).any(1).sum() + 1
+    assert changes < 85  # what reading episodes off the rows made of them
+    right = (np.arange(100) % 2 == 0)[:, None]
+    points = dataset.keypoints[plan.queries, :, :2] + np.where(right, 0, 900.0)[..., None, None]
+    report = evaluate(dataset, plan, points, resamples=4000)
+    metric = report['overall']['metrics']['PCK@0.2']
+    assert report['episodes'] == 100 and metric['value'] == 0.5
+    assert metric['high'] - metric['low'] == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 100), rel=0.1)
+    other = compare(dataset, plan, points, dataset.keypoints[plan.queries, :, :2], resamples=4000)
+    difference = other['metrics']['PCK@0.2']
+    assert other['episodes'] == 100 and difference['difference'] == 0.5
+    assert difference['high'] - difference['low'] == pytest.approx(metric['high'] - metric['low'], rel=0.1)
+
+
+def test_order_of_episodes_changes_no_value(dataset):
+    plan = released_test_plan(dataset, 1, queries=4, episodes=6)
+    points = pad_points(dataset, plan.rows, noisy(dataset, plan.rows)).reshape(12, 4, -1, 2)
+    order = np.random.default_rng(0).permutation(12)
+    straight = evaluate(dataset, plan, points, resamples=0)
+    mixed = evaluate(dataset, TestPlan(plan.supports[order], plan.queries[order]), points[order], resamples=0)
+    for a, b in zip(straight['categories'], mixed['categories'], strict=True):
+        assert a['id'] == b['id'] and a['rows'] == b['rows']
+        for name, metric in a['metrics'].items():
+            assert b['metrics'][name]['value'] == pytest.approx(metric['value'], rel=1e-12)
+
+
+def test_score_correlation(dataset):
+    plan = released_test_plan(dataset, 1, queries=4, episodes=6)
+    points = pad_points(dataset, plan.rows, noisy(dataset, plan.rows))
+    errors = row_scores(dataset, plan.rows, points).errors
+    truth = {sign: evaluate(dataset, plan, points, np.exp(sign * np.nan_to_num(errors)).reshape(12, 4, -1), resamples=0)
+             for sign in (-1, 1)}
+    assert truth[-1]['score_correlation'] == pytest.approx(-1) and truth[1]['score_correlation'] == pytest.approx(1)
+    # Against the definition, on what is scored alone: other slots may hold anything.
+    scores = np.random.default_rng(0).random(errors.shape).astype(np.float32)
+    known = np.isfinite(errors)
+    ranks = [np.argsort(np.argsort(values[known])) for values in (errors, scores)]
+    expected = np.corrcoef(*ranks)[0, 1]
+    scores[~known] = np.nan
+    report = evaluate(dataset, plan, points, scores, resamples=0)
+    assert report['score_correlation'] == pytest.approx(expected) and 0 < abs(expected) < 0.5
+    # A point that is no number is as wrong as a point can be.
+    worst = np.argwhere(known)[0]
+    points[tuple(worst)] = np.nan
+    scores[tuple(worst)] = 2
+    assert evaluate(dataset, plan, points, scores, resamples=0)['score_correlation'] > expected
+
+
+def test_no_score_correlation(dataset):
+    plan = released_test_plan(dataset, 1, queries=4, episodes=2)
+    points = noisy(dataset, plan.rows)
+    slots = dataset.keypoints.shape[1]
+    for scores in (None, np.ones((4, 4, slots)), np.full((4, 4, slots), np.nan)):
+        assert evaluate(dataset, plan, points, scores, resamples=0)['score_correlation'] is None
+    assert score_correlation(np.full((2, 3), np.nan), np.random.rand(2, 3)) is None
+    with pytest.raises(CapekitError, match=r'scores of shape \(4, 3\) for 16 rows'):
+        evaluate(dataset, plan, points, np.ones((4, 3)))
+
+
 def test_comparison_is_paired(dataset):
-    rows = released_test_episodes(dataset, 1, queries=4, episodes=10)
+    plan = released_test_plan(dataset, 1, queries=4, episodes=10)
+    rows = plan.rows
     worse, better = noisy(dataset, rows, 0.2), noisy(dataset, rows, 0.19)
-    result = compare(dataset, rows, worse, better, resamples=300)
+    result = compare(dataset, plan, worse, better, resamples=300)
     json.dumps(result, allow_nan=False)
     metric = result['metrics']['NME']
     assert metric['a'] == pytest.approx(score_rows(dataset, rows, worse)['NME'])
@@ -234,8 +320,8 @@ def test_comparison_is_paired(dataset):
     assert metric['difference'] == pytest.approx(metric['b'] - metric['a'])
     # The same noise, five percent smaller: seen through intervals that overlap when the two are looked at alone.
     assert metric['low'] < metric['difference'] < metric['high'] < 0
-    alone = [evaluate(dataset, rows, points, resamples=300)['overall']['metrics']['NME'] for points in (worse, better)]
+    alone = [evaluate(dataset, plan, points, resamples=300)['overall']['metrics']['NME'] for points in (worse, better)]
     assert alone[0]['low'] < alone[1]['high']
     assert [record['id'] for record in result['categories']] == [1, 2]
-    same = compare(dataset, rows, worse, worse, resamples=50)['metrics']['PCK@0.2']
+    same = compare(dataset, plan, worse, worse, resamples=50)['metrics']['PCK@0.2']
     assert same['difference'] == same['low'] == same['high'] == 0

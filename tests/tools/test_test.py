@@ -29,10 +29,32 @@ def test_report_dump_and_images(config, checkpoint, tmp_path, tool):
     assert 'PCK@0.2' in out and 'mPCK@.05:.20' in out and '95% interval' in out
     report = json.loads((tmp_path / 'test_2shot.json').read_text())
     assert report['shots'] == 2 and report['rows'] == 3 * 3 * 2 and len(report['categories']) == 3
+    assert 'rank correlation of scores with errors' in out and -1 <= report['score_correlation'] <= 1
     assert len(list((tmp_path / 'show').glob('*.png'))) == 3
+    dump = np.load(tmp_path / 'dump.npz')
+    assert dump['scores'].shape == dump['points'].shape[:2] and dump['scores'].dtype == np.float32
+    assert np.array_equal(np.isnan(dump['scores']), np.isnan(dump['points'][..., 0]))
+    assert json.loads(str(dump['meta']))['queries'] == 2
     status, _, err = tool('analysis/score', tmp_path / 'dump.npz', '--json', tmp_path / 'again.json')
     assert status == 0, err
     assert _overall(tmp_path / 'again.json') == _overall(tmp_path / 'test_2shot.json')
+    assert json.loads((tmp_path / 'again.json').read_text())['score_correlation'] == report['score_correlation']
+
+
+def test_without_intervals(config, checkpoint, tmp_path, tool):
+    status, out, err = tool('test', config, checkpoint, '--work-dir', tmp_path, '--cfg-options',
+                            'test_evaluator.resamples=0')
+    assert status == 0 and 'PCK@0.2' in out and '95% interval' not in out, err
+    metric = json.loads((tmp_path / 'test_1shot.json').read_text())['overall']['metrics']['PCK@0.2']
+    assert list(metric) == ['value']
+
+
+@pytest.mark.parametrize('option', ['drop_last=True', 'pin_memory=True'])
+def test_options_that_a_test_has_no_use_for(config, checkpoint, tmp_path, tool, option):
+    status, _, err = tool('test', config, checkpoint, '--work-dir', tmp_path / 'work', '--cfg-options',
+                          f'test_dataloader.{option}')
+    assert status == 2 and err.startswith('error: test_dataloader: unknown option') and 'valid: batch_size' in err
+    assert err.count('\n') == 1 and not (tmp_path / 'work').exists()
 
 
 def test_plain_loop_workers_and_parts_give_the_same(config, checkpoint, tmp_path, tool):
@@ -43,9 +65,10 @@ def test_plain_loop_workers_and_parts_give_the_same(config, checkpoint, tmp_path
         extra = ['--cfg-options', *options] if options else []
         dump = tmp_path / f'{name}.npz'
         assert tool('test', config, checkpoint, '--work-dir', tmp_path, '--dump', dump, *extra)[0] == 0
-        dumps[name] = np.load(dump)['points']
+        dumps[name] = np.load(dump)
     for name in ('pairs', 'parts', 'workers'):
-        np.testing.assert_allclose(dumps[name], dumps['kept'], atol=1e-3)
+        np.testing.assert_allclose(dumps[name]['points'], dumps['kept']['points'], atol=1e-3)
+        np.testing.assert_allclose(dumps[name]['scores'], dumps['kept']['scores'], atol=1e-5)
 
 
 def test_two_processes_score_as_one(config, checkpoint, tmp_path, tool, repo):

@@ -1,9 +1,10 @@
 # Generated images: tools/dataset/synthesize.py data/synthetic. Small crops, so that two CPU cores can train on them.
 _dataset = dict(type='MP100Dataset', data_root='data/synthetic', images='images', image_size=96)
-_loader = dict(num_workers=1, persistent_workers=True, collate_fn=dict(type='capekit.collate_episodes'))
+_loader = dict(num_workers=1, persistent_workers=True)
 
 train_dataloader = dict(
-    _loader, batch_size=16, sampler=dict(type='TrainEpisodes', shots=1, episodes_per_category=20),
+    _loader, batch_size=16, collate_fn=dict(type='capekit.collate_episodes'),
+    sampler=dict(type='TrainEpisodes', shots=1, episodes_per_category=20),
     dataset=dict(_dataset, ann_file='annotations/train.json', augment=dict(scale=0.15, rotation=15)))
 val_dataloader = dict(
     _loader, batch_size=64, sampler=dict(type='TestEpisodes', shots=1, queries=15, episodes=5, seed=1),

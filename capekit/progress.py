@@ -1,0 +1,81 @@
+"""A progress bar with the time left: drawn on a terminal, a line now and then in a log."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from mmengine.dist import is_main_process
+from mmengine.logging import print_log
+
+LOG_SECONDS = 30
+
+
+class Bar:
+    """A bar at the foot of a terminal; a second one, as of a validation during training, stands below the first.
+
+    What is printed meanwhile goes above them, because rich stands in front of the streams. They are drawn on stderr, so
+    that a stdout which goes to a file gets the output alone.
+
+    Args:
+        description: in front of the bar.
+        total: units in all.
+        done: units that are done already.
+    """
+
+    _progress = None
+    _open = 0
+
+    def __init__(self, description: str, total: int, done: int = 0):
+        if not Bar._open:
+            from rich.console import Console  # heavy: imported where it is used
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            Bar._progress = Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
+                                     TimeRemainingColumn(), transient=True, console=Console(stderr=True),
+                                     redirect_stdout=sys.stdout.isatty())
+            Bar._progress.start()
+        Bar._open += 1
+        self._task = Bar._progress.add_task(description, total=total, completed=done)
+
+    @staticmethod
+    def wanted() -> bool:
+        """There is a terminal to draw on, and this is the process that does."""
+        return is_main_process() and sys.stderr.isatty()
+
+    def update(self, done: int, description: str | None = None) -> None:
+        """`done` units of all are done; a description replaces the one before."""
+        Bar._progress.update(self._task, completed=done, description=description)
+
+    def stop(self) -> None:
+        """Take the bar off the terminal."""
+        Bar._progress.remove_task(self._task)
+        Bar._open -= 1
+        if not Bar._open:
+            Bar._progress.stop()
+
+
+def track(items: Iterable, total: int, description: str, step: Callable | None = None) -> Iterator:
+    """Yield `items` and show how far they have come.
+
+    Args:
+        items: what to go through.
+        total: units in all.
+        description: in front of the bar.
+        step: item -> units it stands for; None = 1.
+    """
+    bar = Bar(description, total) if Bar.wanted() else None
+    done, start = 0, time.monotonic()
+    reported = start
+    try:
+        for item in items:
+            yield item
+            done += 1 if step is None else step(item)
+            now = time.monotonic()
+            if bar is not None:
+                bar.update(done)
+            elif is_main_process() and now - reported >= LOG_SECONDS and done < total:
+                left = (now - start) / done * (total - done)
+                print_log(f'{description}: {done}/{total}, {int(left) // 60}:{int(left) % 60:02d} left', 'current')
+                reported = now
+    finally:
+        if bar is not None:
+            bar.stop()
