@@ -180,9 +180,9 @@ def _build(transform):
             raise CapekitError(f'augment: {target.__name__}: {error}; valid: '
                                f'{", ".join(signature.parameters)}') from None
         transform = target(**options)
-    if not all(callable(getattr(transform, name, None)) for name in ('geometry', 'pixels')):
-        raise CapekitError(f'augment: {type(transform).__name__} is no transform: it needs geometry(rng) and '
-                           'pixels(rng, image)')
+    if not isinstance(transform, Transform):
+        raise CapekitError(f'augment: {type(transform).__name__} is no transform: it must be a subclass of '
+                           'capekit.datasets.Transform')
     return transform
 
 

@@ -16,7 +16,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.optim import DefaultOptimWrapperConstructor, build_optim_wrapper
 from mmengine.registry import Registry, build_scheduler_from_cfg
-from mmengine.runner import Runner, get_priority
+from mmengine.runner import Priority, Runner, get_priority
 from mmengine.utils import import_modules_from_strings
 from mmengine.visualization import Visualizer
 
@@ -252,8 +252,9 @@ def _check_priority(config: dict, parent: Registry, where: str) -> None:
     if parent is registry.HOOKS and config.get('priority') is not None:
         try:
             get_priority(config['priority'])
-        except (TypeError, ValueError, KeyError) as error:
-            raise CapekitError(f'{where}.priority={config["priority"]!r}: {_one_line(error)}') from None
+        except (TypeError, ValueError, KeyError):
+            raise CapekitError(f'{where}.priority={config["priority"]!r} is none; valid: 0 to 100, '
+                               f'{", ".join(Priority.__members__)}') from None
 
 
 def _refuse_unknown(keys: Iterable[str], valid: list | None, owner: str, where: str) -> None:

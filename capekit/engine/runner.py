@@ -76,13 +76,15 @@ class CapeRunner(Runner):
 
 
 class _ShortEpoch(Sampler):
-    """The first `length` of what another sampler yields in an epoch; everything else is that sampler's."""
+    """The first `length` of what another sampler yields in an epoch."""
 
     def __init__(self, sampler: Sampler, length: int):
         self.sampler, self.length = sampler, min(length, len(sampler))
 
-    def __getattr__(self, name: str):
-        return getattr(self.sampler, name)
+    def set_epoch(self, epoch: int):
+        """Called by mmengine before every epoch; the sampler may do without."""
+        if hasattr(self.sampler, 'set_epoch'):
+            self.sampler.set_epoch(epoch)
 
     def __iter__(self):
         return itertools.islice(self.sampler, self.length)

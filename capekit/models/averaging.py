@@ -14,8 +14,8 @@ from capekit.registry import MODELS
 class ExpMomentumEMA(ExponentialMovingAverage):
     """YOLOX's moving average, which follows the model closely at first: its momentum falls exponentially to `momentum`.
 
-    After `steps` updates the momentum is (1 - momentum) * exp(-(1 + steps) / gamma) + momentum. mmdet and mmpose have it
-    under the same name.
+    After `steps` updates the momentum is (1 - momentum) * exp(-(1 + steps) / gamma) + momentum. mmdet and mmpose have
+    it under the same name.
 
     Args:
         model: whose weights are averaged.
