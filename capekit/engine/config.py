@@ -3,17 +3,13 @@
 What mmengine takes is asked of mmengine itself: signatures, and the keys that its functions read from a config.
 """
 
-import ast
 import difflib
 import functools
-import inspect
-import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.optim import DefaultOptimWrapperConstructor, build_optim_wrapper
 from mmengine.registry import Registry, build_scheduler_from_cfg
 from mmengine.runner import Priority, Runner, get_priority
@@ -21,14 +17,15 @@ from mmengine.utils import import_modules_from_strings
 from mmengine.visualization import Visualizer
 
 from capekit import registry
+from capekit.engine.options import keys_read, parameters, refuse_unknown, resolve
 from capekit.errors import CapekitError
 
 # Which registry a typed dict belongs to, by the key it stands under; nested ones may inherit their parent's.
 _REGISTRIES = dict(
-    model=registry.MODELS, model_wrapper_cfg=registry.MODEL_WRAPPERS, dataset=registry.DATASETS,
-    augment=registry.TRANSFORMS, sampler=registry.DATA_SAMPLERS, batch_sampler=registry.DATA_SAMPLERS,
-    collate_fn=registry.FUNCTIONS, worker_init_fn=registry.FUNCTIONS, train_cfg=registry.LOOPS,
-    val_cfg=registry.LOOPS, test_cfg=registry.LOOPS, val_evaluator=registry.EVALUATOR,
+    model=registry.MODELS, data_preprocessor=registry.MODELS, model_wrapper_cfg=registry.MODEL_WRAPPERS,
+    dataset=registry.DATASETS, augment=registry.TRANSFORMS, sampler=registry.DATA_SAMPLERS,
+    batch_sampler=registry.DATA_SAMPLERS, collate_fn=registry.FUNCTIONS, worker_init_fn=registry.FUNCTIONS,
+    train_cfg=registry.LOOPS, val_cfg=registry.LOOPS, test_cfg=registry.LOOPS, val_evaluator=registry.EVALUATOR,
     test_evaluator=registry.EVALUATOR, default_hooks=registry.HOOKS, custom_hooks=registry.HOOKS,
     optim_wrapper=registry.OPTIM_WRAPPERS, optimizer=registry.OPTIMIZERS, param_scheduler=registry.PARAM_SCHEDULERS,
     visualizer=registry.VISUALIZERS, vis_backends=registry.VISBACKENDS, log_processor=registry.LOG_PROCESSORS)
@@ -69,6 +66,8 @@ def load_config(config: str | Path | Config, cfg_options: dict | None = None) ->
             raise CapekitError(f'--cfg-options {cfg_options}: {error}') from None
     _import_custom_modules(config)
     check_config(config)
+    if config.get('model') and config.get('data_preprocessor'):
+        config.model.setdefault('data_preprocessor', config.data_preprocessor)  # as mmengine's runner does
     return config
 
 
@@ -95,46 +94,23 @@ def check_config(config: Any, where: str = '', parent: Registry | None = None) -
         known = _top_level_keys()
         _refuse_near_misses((key for key in config if not key.startswith('_')), known)
         config = {key: value for key, value in config.items() if key in known}
-    elif (read := _options_of(where, config)) is not None:
-        _refuse_unknown(config, *read, where)
+    elif (read := _options_of(where)) is not None:
+        refuse_unknown(config, read[0], where, read[1])
     elif parent is not None and ('type' in config or key in _DEFAULT_TYPES):
         target = resolve(config.get('type') or _DEFAULT_TYPES[key], parent, f'{where}.type')
-        valid = _parameters(target, config)
+        valid = parameters(target, config)
         if valid is not None:
             valid = [*valid, *_taken_before(parent)]
-        _refuse_unknown(config, valid, target.__name__, where)
+        refuse_unknown(config, valid, where, target.__name__)
         _check_priority(config, parent, where)
         parent = parent if parent in _NESTING else None
     for key, value in config.items():
+        if key == 'paramwise_cfg' and 'constructor' in config:  # which reads what it likes
+            continue
         child = f'{where}.{key}' if where else key
         # `norm_cfg` and the like are made into something else by the class that takes them.
         inherited = None if key.endswith('_cfg') else parent
         check_config(value, child, _REGISTRIES.get(key, inherited))
-
-
-def resolve(name: Any, parent: Registry, where: str) -> Any:
-    """The class or function of a name, found in `parent` or a registry above it; `where` is the dotted key it is from.
-
-    Raises:
-        CapekitError: none of that name; or its package lacks something.
-    """
-    if not isinstance(name, str):
-        return name
-    try:
-        target = parent.get(name)
-    except ImportError as error:  # mmpose's models need full mmcv and mmdet
-        raise CapekitError(f'{where}: {name!r} cannot be had: {error}; install what that package needs') from None
-    if target is not None:
-        return target
-    own, level = [], parent
-    while level is not None:
-        level.import_from_location()
-        own, level = own + list(level.module_dict), level.parent
-    near = difflib.get_close_matches(name, own, 3, 0.5)
-    valid = sorted(parent.module_dict) or sorted(set(own))
-    hint = f'; did you mean {" or ".join(near)}?' if near else ''
-    scope = f' (is the package of {name.split(".")[0]!r} installed?)' if '.' in name else ''
-    raise CapekitError(f'{where}: {name!r} is not a known {parent.name}{scope}{hint} valid: {", ".join(valid)}')
 
 
 def _import_custom_modules(config: Config) -> None:
@@ -159,92 +135,34 @@ def _import_custom_modules(config: Config) -> None:
 @functools.cache
 def _top_level_keys() -> tuple:
     """What the runner is made from, what it reads from the config besides, and what we read."""
-    arguments = [name for name in _parameters(Runner) if name != 'cfg']
-    return (*arguments, *sorted(_keys_read(Runner, 'self.cfg')), 'custom_imports', 'runner_type')
+    arguments = [name for name in parameters(Runner) if name != 'cfg']
+    return (*arguments, *sorted(keys_read(Runner, 'self.cfg')), 'custom_imports', 'runner_type')
 
 
-def _options_of(where: str, config: dict) -> tuple[list, str] | None:
+def _options_of(where: str) -> tuple[Iterable[str], str] | None:
     """(valid keys, whose they are) of a dict that a function reads; None for all others."""
     if where.endswith('_dataloader'):
         from torch.utils.data import DataLoader
-        return [*_parameters(DataLoader), *_keys_read(Runner.build_dataloader, 'dataloader_cfg')], 'a data loader'
+        return [*parameters(DataLoader), *keys_read(Runner.build_dataloader, 'dataloader_cfg')], 'a data loader'
     if where == 'optim_wrapper.paramwise_cfg':
-        return list(_keys_read(DefaultOptimWrapperConstructor, 'self.paramwise_cfg')), "mmengine's constructor"
-    readers = dict(env_cfg=_keys_read(Runner.setup_env, 'env_cfg'), randomness=_parameters(Runner.set_randomness),
-                   auto_scale_lr=_keys_read(Runner.scale_lr, 'auto_scale_lr'),
-                   custom_imports=_parameters(import_modules_from_strings))
-    return (list(readers[where]), where) if where in readers else None
+        return keys_read(DefaultOptimWrapperConstructor, 'self.paramwise_cfg'), "mmengine's constructor"
+    readers = dict(env_cfg=keys_read(Runner.setup_env, 'env_cfg'), randomness=parameters(Runner.set_randomness),
+                   auto_scale_lr=keys_read(Runner.scale_lr, 'auto_scale_lr'),
+                   custom_imports=parameters(import_modules_from_strings))
+    return (readers[where], where) if where in readers else None
 
 
 def _taken_before(parent: Registry) -> set:
     """Options that mmengine takes out of a typed dict before the class is called."""
     if parent is registry.HOOKS:
-        return _keys_read(Runner.register_hook, 'hook')
+        return keys_read(Runner.register_hook, 'hook')
     if parent is registry.OPTIM_WRAPPERS:
-        return _keys_read(build_optim_wrapper, 'optim_wrapper_cfg')
+        return keys_read(build_optim_wrapper, 'optim_wrapper_cfg')
     if parent is registry.PARAM_SCHEDULERS:
-        return _keys_read(build_scheduler_from_cfg, 'args')
+        return keys_read(build_scheduler_from_cfg, 'args')
     if parent is registry.VISBACKENDS:
-        return _keys_read(Visualizer.__init__, 'vis_backend')
+        return keys_read(Visualizer.__init__, 'vis_backend')
     return set()
-
-
-@functools.cache
-def _keys_read(target: Callable, name: str) -> frozenset:
-    """Keys that the source of a function or class reads from the dict it calls `name`: by [], get, pop or in."""
-    keys = set()
-    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(target)))):
-        match node:
-            case ast.Call(func=ast.Attribute(value=owner, attr='get' | 'pop'), args=[ast.Constant(value=str(key)), *_]):
-                pass
-            case ast.Subscript(value=owner, slice=ast.Constant(value=str(key))):
-                pass
-            case ast.Compare(left=ast.Constant(value=str(key)), comparators=[owner]):
-                pass
-            case _:
-                continue
-        if ast.unparse(owner) == name:
-            keys.add(key)
-    return frozenset(keys)
-
-
-def _parameters(target: Any, config: dict | None = None) -> list | None:
-    """Names of the options that a class or function takes, given the others; None where it takes any.
-
-    A `**kwargs` that is passed on to the class above has that class's options; other ones are known for two hooks.
-    """
-    names = []
-    chain = [c.__init__ for c in target.__mro__ if '__init__' in vars(c)] if inspect.isclass(target) else [target]
-    for function in chain:
-        if function is object.__init__:
-            return names
-        parameters = inspect.signature(function).parameters.values()
-        names += [p.name for p in parameters
-                  if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != 'self']
-        rest = [p.name for p in parameters if p.kind is p.VAR_KEYWORD]
-        if not rest:
-            return names
-        if function is EMAHook.__init__:
-            ema_type = (config or {}).get('ema_type', 'ExponentialMovingAverage')
-            return [*names, *_parameters(resolve(ema_type, registry.MODELS, 'EMAHook.ema_type'))]
-        if function is CheckpointHook.__init__:
-            return [*names, *_parameters(Runner.save_checkpoint)]
-        if not _passed_on(function, rest[0]):
-            return None
-        names += _keys_read(function, rest[0])
-    return None
-
-
-def _passed_on(function: Callable, kwargs: str) -> bool:
-    """Whether an __init__ hands its `**kwargs` to the __init__ above."""
-    try:
-        calls = [node for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function))))
-                 if isinstance(node, ast.Call)]
-    except (OSError, TypeError, SyntaxError):  # no source to be read
-        return False
-    return any(ast.unparse(call.func).endswith('.__init__')
-               and any(word.arg is None and ast.unparse(word.value) == kwargs for word in call.keywords)
-               for call in calls)
 
 
 def _check_priority(config: dict, parent: Registry, where: str) -> None:
@@ -255,17 +173,6 @@ def _check_priority(config: dict, parent: Registry, where: str) -> None:
         except (TypeError, ValueError, KeyError):
             raise CapekitError(f'{where}.priority={config["priority"]!r} is none; valid: 0 to 100, '
                                f'{", ".join(Priority.__members__)}') from None
-
-
-def _refuse_unknown(keys: Iterable[str], valid: list | None, owner: str, where: str) -> None:
-    if valid is None:
-        return
-    for key in keys:
-        if key in valid or key == 'type':
-            continue
-        near = difflib.get_close_matches(key, valid, 1, 0.5)
-        hint = f'did you mean {near[0]!r}? ' if near else ''
-        raise CapekitError(f'{where}: unknown option {key!r} for {owner}; {hint}valid: {", ".join(sorted(set(valid)))}')
 
 
 def _refuse_near_misses(keys: Iterable[str], known: Iterable[str]) -> None:

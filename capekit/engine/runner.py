@@ -15,8 +15,9 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader, Sampler
 
-from capekit.engine.config import build, resolve
+from capekit.engine.config import build
 from capekit.engine.hooks import EpochSeedHook, PlainCheckpointHook, ProgressBarHook
+from capekit.engine.options import resolve
 from capekit.engine.provenance import write_provenance
 from capekit.errors import CapekitError
 from capekit.registry import DATA_SAMPLERS, DATASETS, MODELS, RUNNERS

@@ -86,8 +86,9 @@ def test_a_typo_is_named(key, value, message):
     {'default_hooks.checkpoint.save_param_scheduler': False, 'default_hooks.logger.priority': 30},
     {'optim_wrapper.clip_grad': dict(type='value', clip_value=1.0)}, {'optim_wrapper.accumulative_counts': 2},
     {'visualizer': dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend', name='here')])},
-    {'optim_wrapper.constructor': 'DefaultOptimWrapperConstructor'}, {'log_processor': dict(window_size=3)},
-    {'randomness': dict(seed=3, diff_rank_seed=True)}, {'env_cfg.resource_limit': 1024},
+    {'optim_wrapper.constructor': 'LayerDecay', 'optim_wrapper.paramwise_cfg': dict(decay_rate=0.9)},
+    {'log_processor': dict(window_size=3)}, {'randomness': dict(seed=3, diff_rank_seed=True)},
+    {'env_cfg.resource_limit': 1024},
 ])
 def test_options_of_mmengine_are_taken(options):
     load_config(CAPEFORMER, options)
@@ -115,6 +116,13 @@ OWN = ['max_epochs', 'num_classes', 'dataset_type', 'data_root', 'backbone_norm_
 def test_variables_of_ones_own_are_taken(name):
     config = load_config(CAPEFORMER, {name: dict(type='Anything', model=dict(type='Else'))})
     assert config[name].type == 'Anything'
+
+
+def test_a_preprocessor_at_the_top_is_the_models():
+    config = load_config(CAPEFORMER, {'data_preprocessor': dict(type='CapePreprocessor')})
+    assert config.model.data_preprocessor.type == 'CapePreprocessor'
+    with pytest.raises(CapekitError, match="unknown option 'men' for CapePreprocessor"):
+        load_config(CAPEFORMER, {'data_preprocessor': dict(type='CapePreprocessor', men=1)})
 
 
 def test_a_variable_of_ones_own_makes_a_setting(tmp_path):
