@@ -91,6 +91,7 @@ def check_config(config: Any, where: str = '', parent: Registry | None = None) -
         return
     key = where.rpartition('.')[2]
     if not where:
+        _check_evaluation(config)
         known = _top_level_keys()
         _refuse_near_misses((key for key in config if not key.startswith('_')), known)
         config = {key: value for key, value in config.items() if key in known}
@@ -111,6 +112,16 @@ def check_config(config: Any, where: str = '', parent: Registry | None = None) -
         # `norm_cfg` and the like are made into something else by the class that takes them.
         inherited = None if key.endswith('_cfg') else parent
         check_config(value, child, _REGISTRIES.get(key, inherited))
+
+
+def _check_evaluation(config: Config) -> None:
+    """A loop that loads its data by itself says which options of its data loader it reads."""
+    for stage in ('val', 'test'):
+        loop, loader = config.get(f'{stage}_cfg'), config.get(f'{stage}_dataloader')
+        if loop and loader and 'type' in loop:
+            target = resolve(loop['type'], registry.LOOPS, f'{stage}_cfg.type')
+            refuse_unknown(loader, getattr(target, 'loader_options', None), f'{stage}_dataloader',
+                           f'{target.__name__}, which loads images by itself')
 
 
 def _import_custom_modules(config: Config) -> None:
