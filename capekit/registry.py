@@ -18,6 +18,7 @@ def _child(name: str, location: str | None = None) -> Registry:
 DATASETS = _child('DATASETS', 'capekit.datasets')
 DATA_SAMPLERS = _child('DATA_SAMPLERS', 'capekit.datasets')
 FUNCTIONS = _child('FUNCTIONS', 'capekit.datasets')
+TRANSFORMS = _child('TRANSFORMS', 'capekit.datasets')
 MODELS = _child('MODELS', 'capekit.models')
 EVALUATOR = _child('EVALUATOR', 'capekit.evaluation')
 """What `val_evaluator` and `test_evaluator` name: a class, in capekit or in a package of one's own, with one method.
@@ -35,7 +36,9 @@ EVALUATOR = _child('EVALUATOR', 'capekit.evaluation')
 HOOKS = _child('HOOKS', 'capekit.engine')
 LOOPS = _child('LOOPS', 'capekit.engine')
 OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'capekit.engine')
+RUNNERS = _child('RUNNERS', 'capekit.engine.runner')
 # Nothing of ours in these yet; without them mmengine warns whenever it builds in our scope.
+MODEL_WRAPPERS = _child('MODEL_WRAPPERS')
 OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS')
 OPTIMIZERS = _child('OPTIMIZERS')
 PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS')

@@ -41,7 +41,7 @@ def main() -> None:
         config.randomness['deterministic'] = True
     stages = ['train'] if args.no_validate or config.get('val_dataloader') is None else ['train', 'val']
     if args.no_validate:
-        config.default_hooks.checkpoint.pop('save_best', None)
+        (config.get('default_hooks', {}).get('checkpoint') or {}).pop('save_best', None)
     if args.resume:
         config.resume, config.load_from = True, find_checkpoint(args.resume, work_dir)
     build_runner(config, stages, work_dir, args.launcher).train()

@@ -6,7 +6,6 @@ What the released CAPE implementations compute, equal to the byte: the box grown
 
 import io
 import math
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -16,24 +15,6 @@ from capekit.errors import CapekitError
 BOX_GROWTH = 1.25
 JPEG_START, JPEG_END = b'\xff\xd8', b'\xff\xd9'
 PNG_END = b'IEND\xaeB`\x82'
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Random scale and rotation of a training crop; the defaults are the released models'."""
-
-    scale: float = 0.15
-    """The side is multiplied by 1 + scale * N(0, 1), clipped to 1 -+ scale."""
-    rotation: float = 15.0
-    """Degrees; the angle is rotation * N(0, 1), clipped to twice `rotation` either way ..."""
-    rotation_prob: float = 0.6
-    """... and applied with this probability."""
-
-    def draw(self, rng: np.random.Generator) -> tuple[float, float]:
-        """Factor of the side and angle in degrees. Always takes three numbers from `rng`."""
-        factor = np.clip(1 + self.scale * rng.standard_normal(), 1 - self.scale, 1 + self.scale)
-        angle = np.clip(self.rotation * rng.standard_normal(), -2 * self.rotation, 2 * self.rotation)
-        return float(factor), float(angle) if rng.random() < self.rotation_prob else 0.0
 
 
 def read_image(path: str) -> np.ndarray:

@@ -19,6 +19,7 @@ from capekit.datasets.coco import (
     select_categories,
 )
 from capekit.datasets.episodes import EpisodeKey
+from capekit.datasets.transforms import Augmentation, Geometry
 from capekit.errors import CapekitError
 from capekit.registry import DATASETS
 from capekit.structures import Episode
@@ -50,7 +51,8 @@ class MP100Dataset(Dataset):
         categories: None for all, a list of category ids, or a split name such as 'split1/train' or
             'cross/vehicle/test' (see `splits`). The order of the files is kept.
         image_size: side of the crops in pixels.
-        augment: settings of `crops.Augmentation` for crops that are drawn with a random generator, None = none.
+        augment: of crops that are drawn with a random generator: a list of configs of `transforms`, or the settings
+            of the released one, `ScaleRotation`, as a dict; None = none.
         missing_images: 'error', or 'skip' to leave out, and log, the instances whose image file is missing.
 
     Attributes:
@@ -67,7 +69,7 @@ class MP100Dataset(Dataset):
 
     def __init__(self, ann_file: str | os.PathLike | Sequence, images: str | os.PathLike | None = None,
                  data_root: str | os.PathLike = '', categories=None, image_size: int = 256,
-                 augment: dict | None = None, missing_images: str = 'error'):
+                 augment: dict | Sequence | None = None, missing_images: str = 'error'):
         if missing_images not in ('error', 'skip'):
             raise CapekitError(f"missing_images={missing_images!r} is unknown; valid: 'error', 'skip'")
         if isinstance(ann_file, (str, os.PathLike)):
@@ -77,7 +79,7 @@ class MP100Dataset(Dataset):
             raise CapekitError('ann_file is an empty list; name at least one annotation file')
         self.images = None if images is None else os.path.join(data_root, images)
         self.image_size = image_size
-        self.augment = _augmentation(augment)
+        self.augment = None if augment is None else Augmentation(augment)
 
         files, digests = zip(*(read_annotation_file(path) for path in self.ann_files), strict=True)
         records = select_categories(join_categories(self.ann_files, files), categories, self.ann_files)
@@ -149,15 +151,15 @@ class MP100Dataset(Dataset):
             raise CapekitError(f"{error}; annotation {instance['annotation_id']} of category '{category.name}' "
                                f'(id {category.id})') from None
         center, side = crops.box_to_square(instance['bbox'])
-        angle = 0.0
-        if rng is not None and self.augment is not None:
-            factor, angle = self.augment.draw(rng)
-            side *= factor
-        matrix = crops.crop_matrix(center, side, angle, self.image_size)
+        augment = None if rng is None else self.augment
+        geometry = augment.geometry(rng) if augment else Geometry()
+        matrix = crops.crop_matrix(center + np.multiply(geometry.shift, side), side * geometry.scale,
+                                   geometry.rotation, self.image_size)
         visible = instance['keypoints'][:, 2] > 0
         points = instance['keypoints'][:, :2]
         points[visible] = crops.transform_points(points[visible], matrix)
-        return Crop(image=crops.warp(image, matrix, self.image_size),
+        image = crops.warp(image, matrix, self.image_size)
+        return Crop(image=augment.pixels(rng, image) if augment else image,
                     points=(points / self.image_size).astype(np.float32), visible=visible,
                     crop_to_image=crops.invert(matrix))
 
@@ -189,13 +191,3 @@ class MP100Dataset(Dataset):
                        support_visible=visible[None, :-1], query_images=images[-1:], query_points=points[-1:],
                        query_visible=visible[-1:], num_keypoints=torch.tensor([category.num_keypoints]),
                        links=[torch.from_numpy(category.links.copy())], meta=[meta])
-
-
-def _augmentation(settings: dict | None) -> crops.Augmentation | None:
-    if settings is None:
-        return None
-    valid = list(crops.Augmentation.__dataclass_fields__)
-    unknown = [name for name in settings if name not in valid]
-    if unknown:
-        raise CapekitError(f'augment has no setting {unknown[0]!r}; valid: {", ".join(valid)}')
-    return crops.Augmentation(**settings)

@@ -1,50 +1,62 @@
-"""Reading configs; an unknown type or option is an error that names the valid ones."""
+"""Reading configs; an unknown type or option is an error that names the valid ones.
+
+What mmengine takes is asked of mmengine itself: signatures, and the keys that its functions read from a config.
+"""
 
 import difflib
-import inspect
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import Registry
+from mmengine.optim import DefaultOptimWrapperConstructor, build_optim_wrapper
+from mmengine.registry import Registry, build_scheduler_from_cfg
+from mmengine.runner import Priority, Runner, get_priority
+from mmengine.utils import import_modules_from_strings
+from mmengine.visualization import Visualizer
 
 from capekit import registry
+from capekit.engine.options import keys_read, parameters, refuse_unknown, resolve
 from capekit.errors import CapekitError
 
-# Which registry a typed dict belongs to, by the key it stands under; nested ones inherit their parent's.
+# Which registry a typed dict belongs to, by the key it stands under; nested ones may inherit their parent's.
 _REGISTRIES = dict(
-    model=registry.MODELS, dataset=registry.DATASETS, sampler=registry.DATA_SAMPLERS,
-    batch_sampler=registry.DATA_SAMPLERS, collate_fn=registry.FUNCTIONS, train_cfg=registry.LOOPS,
-    val_cfg=registry.LOOPS, test_cfg=registry.LOOPS, val_evaluator=registry.EVALUATOR,
+    model=registry.MODELS, data_preprocessor=registry.MODELS, model_wrapper_cfg=registry.MODEL_WRAPPERS,
+    dataset=registry.DATASETS, augment=registry.TRANSFORMS, sampler=registry.DATA_SAMPLERS,
+    batch_sampler=registry.DATA_SAMPLERS, collate_fn=registry.FUNCTIONS, worker_init_fn=registry.FUNCTIONS,
+    train_cfg=registry.LOOPS, val_cfg=registry.LOOPS, test_cfg=registry.LOOPS, val_evaluator=registry.EVALUATOR,
     test_evaluator=registry.EVALUATOR, default_hooks=registry.HOOKS, custom_hooks=registry.HOOKS,
     optim_wrapper=registry.OPTIM_WRAPPERS, optimizer=registry.OPTIMIZERS, param_scheduler=registry.PARAM_SCHEDULERS,
     visualizer=registry.VISUALIZERS, vis_backends=registry.VISBACKENDS, log_processor=registry.LOG_PROCESSORS)
-# Read by mmengine before the class is called.
-_RESERVED = {'type', '_scope_', 'convert_to_iter_based'}
-_OPTIM_WRAPPER = ('constructor', 'paramwise_cfg')
-# What mmengine's default constructor reads of `paramwise_cfg`; it passes over anything else in silence.
-_PARAMWISE = ('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'flat_decay_mult',
-              'bypass_duplicate', 'dwconv_decay_mult', 'dcn_offset_lr_mult')
+# Whose modules are made of modules of the same registry, whatever the key is called; other dicts inside a typed one
+# are that type's own business (the schedule of a profiler, the kind of a gradient clipping).
+_NESTING = (registry.MODELS, registry.DATASETS, registry.TRANSFORMS)
+# The type of a dict that names none.
+_DEFAULT_TYPES = dict(augment='ScaleRotation', log_processor='LogProcessor',
+                      model_wrapper_cfg='MMDistributedDataParallel')
+# A top-level name this close to one of ours or mmengine's is taken for a misspelt one.
+_NEAR = 0.8
 
 
 def load_config(config: str | Path | Config, cfg_options: dict | None = None) -> Config:
-    """Read a config file, apply overrides, check every name in it.
+    """Read a config file, apply overrides, do its `custom_imports`, check every name in it.
 
     Args:
         config: path, or a config already loaded (it is copied).
         cfg_options: overrides by dotted key.
 
     Raises:
-        CapekitError: no such file, not a config, an override of a key whose parent is no dict, unknown names.
+        CapekitError: no such file, not a config, an override of a key whose parent is no dict, a module that cannot be
+            imported, unknown names.
     """
     if not isinstance(config, Config):
         if not Path(config).is_file():
             raise CapekitError(f'config {config}: no such file')
         try:
-            config = Config.fromfile(str(config))
-        except (SyntaxError, KeyError, TypeError, AttributeError, NameError, OSError, ValueError) as error:
-            raise CapekitError(f'config {config}: {type(error).__name__}: {error}') from None
+            config = Config.fromfile(str(config), import_custom_modules=False)
+        except Exception as error:  # a config is code
+            raise CapekitError(f'config {config}: {_one_line(error)}') from None
     else:
         config = config.copy()
     if cfg_options:
@@ -52,7 +64,10 @@ def load_config(config: str | Path | Config, cfg_options: dict | None = None) ->
             config.merge_from_dict(cfg_options)
         except (KeyError, TypeError, IndexError, AssertionError) as error:
             raise CapekitError(f'--cfg-options {cfg_options}: {error}') from None
+    _import_custom_modules(config)
     check_config(config)
+    if config.get('model') and config.get('data_preprocessor'):
+        config.model.setdefault('data_preprocessor', config.data_preprocessor)  # as mmengine's runner does
     return config
 
 
@@ -63,34 +78,40 @@ def build(parent: Registry, config: dict, where: str) -> Any:
 
 
 def check_config(config: Any, where: str = '', parent: Registry | None = None) -> None:
-    """Walk a config and raise a CapekitError at the first unknown type or option."""
+    """Walk a config and raise a CapekitError at the first unknown type or option.
+
+    At the top level any name may be one's own, as mmengine has it, unless it is nearly one of mmengine's; what it
+    holds is checked where it is used.
+    """
     if isinstance(config, (list, tuple)):
         for index, item in enumerate(config):
             check_config(item, f'{where}[{index}]', parent)
         return
-    if not isinstance(config, (dict, Config)):
+    if not isinstance(config, (dict, Config)) or config.get('_scope_'):  # another package's, which checks it
         return
+    key = where.rpartition('.')[2]
     if not where:
-        from mmengine.runner import Runner
-        valid = [*_parameters(Runner), 'runner_type']
-        refuse_unknown((key for key in config if not key.startswith('_')), valid, 'config', 'config')
         _check_evaluation(config)
-    elif where.endswith('_dataloader'):
-        from torch.utils.data import DataLoader
-        refuse_unknown(config, _parameters(DataLoader), where, 'a data loader')
-    elif where == 'optim_wrapper.paramwise_cfg':
-        refuse_unknown(config, _PARAMWISE, where, "mmengine's constructor")
-    elif 'type' in config and parent is not None:
-        target = _resolve(config['type'], parent, where)
-        if target is not None:
-            valid = _parameters(target)
-            if where == 'optim_wrapper' and valid is not None:
-                valid = [*valid, *_OPTIM_WRAPPER]
-            refuse_unknown(config, valid, where, target.__name__)
+        known = _top_level_keys()
+        _refuse_near_misses((key for key in config if not key.startswith('_')), known)
+        config = {key: value for key, value in config.items() if key in known}
+    elif (read := _options_of(where)) is not None:
+        refuse_unknown(config, read[0], where, read[1])
+    elif parent is not None and ('type' in config or key in _DEFAULT_TYPES):
+        target = resolve(config.get('type') or _DEFAULT_TYPES[key], parent, f'{where}.type')
+        valid = parameters(target, config)
+        if valid is not None:
+            valid = [*valid, *_taken_before(parent)]
+        refuse_unknown(config, valid, where, target.__name__)
+        _check_priority(config, parent, where)
+        parent = parent if parent in _NESTING else None
     for key, value in config.items():
+        if key == 'paramwise_cfg' and 'constructor' in config:  # which reads what it likes
+            continue
         child = f'{where}.{key}' if where else key
-        # A dict inside a typed one that names no type of its own is that type's business.
-        check_config(value, child, _REGISTRIES.get(key, parent))
+        # `norm_cfg` and the like are made into something else by the class that takes them.
+        inherited = None if key.endswith('_cfg') else parent
+        check_config(value, child, _REGISTRIES.get(key, inherited))
 
 
 def _check_evaluation(config: Config) -> None:
@@ -98,62 +119,82 @@ def _check_evaluation(config: Config) -> None:
     for stage in ('val', 'test'):
         loop, loader = config.get(f'{stage}_cfg'), config.get(f'{stage}_dataloader')
         if loop and loader and 'type' in loop:
-            target = _resolve(loop['type'], registry.LOOPS, f'{stage}_cfg')
+            target = resolve(loop['type'], registry.LOOPS, f'{stage}_cfg.type')
             refuse_unknown(loader, getattr(target, 'loader_options', None), f'{stage}_dataloader',
                            f'{target.__name__}, which loads images by itself')
 
 
-def _resolve(name: Any, parent: Registry, where: str):
-    """The class or function behind a `type`; None where it is one of another package, which that package checks."""
-    if not isinstance(name, str):
-        return name
-    try:
-        target = parent.get(name)
-    except ImportError as error:  # mmpose's models need full mmcv and mmdet
-        raise CapekitError(f'{where}.type: {name!r} cannot be had: {error}; install what that package needs') from None
-    if target is not None:
-        return target
-    own, level = [], parent
-    while level is not None:
-        level.import_from_location()
-        own, level = own + list(level.module_dict), level.parent
-    near = difflib.get_close_matches(name, own, 3, 0.5)
-    valid = sorted(parent.module_dict) or sorted(set(own))
-    hint = f'; did you mean {" or ".join(near)}?' if near else ''
-    scope = f' (is the package of {name.split(".")[0]!r} installed?)' if '.' in name else ''
-    raise CapekitError(f'{where}.type: {name!r} is not a known {parent.name}{scope}{hint} valid: {", ".join(valid)}')
-
-
-def _parameters(target: Any) -> list | None:
-    """Names of the options that a class or function takes; None where it takes any.
-
-    A `**kwargs` passes options on to the class above, so its own are added.
-    """
-    names = []
-    chain = [c.__init__ for c in target.__mro__ if '__init__' in vars(c)] if inspect.isclass(target) else [target]
-    for function in chain:
-        if function is object.__init__:
-            return names
-        parameters = inspect.signature(function).parameters.values()
-        names += [p.name for p in parameters
-                  if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != 'self']
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            return names
-    return None
-
-
-def refuse_unknown(keys: Iterable[str], valid: Sequence[str] | None, where: str, owner: str) -> None:
-    """Raise a CapekitError that names the first of `keys` that is not `valid`; None = anything is.
-
-    Args:
-        where: the dotted key that `keys` stand under.
-        owner: what reads them.
-    """
-    if valid is None:
+def _import_custom_modules(config: Config) -> None:
+    """Do a config's `custom_imports`, so that what a user's package registers is known."""
+    settings = config.get('custom_imports')
+    if not settings:
         return
+    where = f'config {config.filename}: custom_imports'
+    if not isinstance(settings, dict):
+        raise CapekitError(f"{where}: must be dict(imports=['module', ...]), not {settings!r}")
+    check_config(settings, 'custom_imports')
+    try:
+        import_modules_from_strings(**settings)
+    except ImportError as error:
+        reason = f' ({_one_line(error.__context__)})' if error.__context__ else ''
+        raise CapekitError(f'{where}: {error}{reason}; a module is found where it is installed or its folder is on '
+                           'PYTHONPATH') from None
+    except Exception as error:  # a module may do anything
+        raise CapekitError(f'{where}: {settings["imports"]}: {_one_line(error)}') from None
+
+
+@functools.cache
+def _top_level_keys() -> tuple:
+    """What the runner is made from, what it reads from the config besides, and what we read."""
+    arguments = [name for name in parameters(Runner) if name != 'cfg']
+    return (*arguments, *sorted(keys_read(Runner, 'self.cfg')), 'custom_imports', 'runner_type')
+
+
+def _options_of(where: str) -> tuple[Iterable[str], str] | None:
+    """(valid keys, whose they are) of a dict that a function reads; None for all others."""
+    if where.endswith('_dataloader'):
+        from torch.utils.data import DataLoader
+        return [*parameters(DataLoader), *keys_read(Runner.build_dataloader, 'dataloader_cfg')], 'a data loader'
+    if where == 'optim_wrapper.paramwise_cfg':
+        return keys_read(DefaultOptimWrapperConstructor, 'self.paramwise_cfg'), "mmengine's constructor"
+    readers = dict(env_cfg=keys_read(Runner.setup_env, 'env_cfg'), randomness=parameters(Runner.set_randomness),
+                   auto_scale_lr=keys_read(Runner.scale_lr, 'auto_scale_lr'),
+                   custom_imports=parameters(import_modules_from_strings))
+    return (readers[where], where) if where in readers else None
+
+
+def _taken_before(parent: Registry) -> set:
+    """Options that mmengine takes out of a typed dict before the class is called."""
+    if parent is registry.HOOKS:
+        return keys_read(Runner.register_hook, 'hook')
+    if parent is registry.OPTIM_WRAPPERS:
+        return keys_read(build_optim_wrapper, 'optim_wrapper_cfg')
+    if parent is registry.PARAM_SCHEDULERS:
+        return keys_read(build_scheduler_from_cfg, 'args')
+    if parent is registry.VISBACKENDS:
+        return keys_read(Visualizer.__init__, 'vis_backend')
+    return set()
+
+
+def _check_priority(config: dict, parent: Registry, where: str) -> None:
+    """The priority that mmengine takes out of a hook's config, which it would look at only when all is built."""
+    if parent is registry.HOOKS and config.get('priority') is not None:
+        try:
+            get_priority(config['priority'])
+        except (TypeError, ValueError, KeyError):
+            raise CapekitError(f'{where}.priority={config["priority"]!r} is none; valid: 0 to 100, '
+                               f'{", ".join(Priority.__members__)}') from None
+
+
+def _refuse_near_misses(keys: Iterable[str], known: Iterable[str]) -> None:
+    """A top-level name may be anybody's, but one that is nearly mmengine's would be set and never read."""
     for key in keys:
-        if key in valid or key in _RESERVED:
-            continue
-        near = difflib.get_close_matches(key, valid, 1, 0.5)
-        hint = f'did you mean {near[0]!r}? ' if near else ''
-        raise CapekitError(f'{where}: unknown option {key!r} for {owner}; {hint}valid: {", ".join(sorted(set(valid)))}')
+        near = difflib.get_close_matches(key, known, 1, _NEAR)
+        # `evaluator`, which both `val_evaluator` and `test_evaluator` may be made of, is no slip of the fingers.
+        if near and near[0] != key and not near[0].endswith(f'_{key}'):
+            raise CapekitError(f"config: unknown option {key!r} for config; did you mean {near[0]!r}? A variable of "
+                               f"your own is safe with a leading underscore: '_{key}'")
+
+
+def _one_line(error: BaseException) -> str:
+    return f'{type(error).__name__}: {(str(error).splitlines() or [""])[0]}'

@@ -1,4 +1,7 @@
-"""Hooks of mmengine's runner: random numbers by epoch, rates of parts, plain checkpoints, a bar."""
+"""Hooks of mmengine's runner: random numbers by epoch, rates of parts, plain checkpoints, a bar.
+
+`CapeRunner` always has the first, the third and the last, so no config has to name them.
+"""
 
 import logging
 import sys

@@ -10,8 +10,8 @@ from mmengine.runner import BaseLoop, autocast
 from torch.utils.data import Dataset
 
 from capekit.datasets.episodes import TestPlan
-from capekit.engine.config import refuse_unknown
 from capekit.engine.inference import EpisodePredictor
+from capekit.engine.options import refuse_unknown
 from capekit.errors import CapekitError
 from capekit.progress import track
 from capekit.registry import DATA_SAMPLERS, DATASETS, EVALUATOR, LOOPS

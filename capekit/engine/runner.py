@@ -1,6 +1,7 @@
 """From a checked config to mmengine's runner, for the command line tools."""
 
 import inspect
+import itertools
 import logging
 import os
 import re
@@ -10,26 +11,31 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.dist import barrier, is_distributed
-from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
+from torch.utils.data import DataLoader, Sampler
 
 from capekit.engine.config import build
+from capekit.engine.hooks import EpochSeedHook, PlainCheckpointHook, ProgressBarHook
+from capekit.engine.options import resolve
 from capekit.engine.provenance import write_provenance
 from capekit.errors import CapekitError
-from capekit.registry import DATA_SAMPLERS, DATASETS, MODELS
+from capekit.registry import DATA_SAMPLERS, DATASETS, MODELS, RUNNERS
 
 STAGES = dict(train=('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'),
               val=('val_dataloader', 'val_cfg', 'val_evaluator'),
               test=('test_dataloader', 'test_cfg', 'test_evaluator'))
 
 
+@RUNNERS.register_module()
 class CapeRunner(Runner):
     """mmengine's runner, distributed on CPUs too, whose screen shows the run; the log file has everything.
 
     What goes to the file alone: the machine, the whole config, the hooks in order, notes about mmengine's own insides.
+    `own_hooks` are registered whatever a config says; one that names them itself gets the one it names.
     """
 
+    own_hooks = (EpochSeedHook, PlainCheckpointHook, ProgressBarHook)
     _FILE_ONLY = re.compile(
         r'\s*-{20,}\s*System environment|Config:\n|Hooks will be executed|Distributed training is not used|'
         r'Dataset \S+ has no metainfo|"(FileClient|HardDiskBackend)"')
@@ -42,12 +48,50 @@ class CapeRunner(Runner):
         return logger
 
     def wrap_model(self, model_wrapper_cfg, model):
-        if self.distributed and not torch.cuda.is_available() and model_wrapper_cfg is None:
-            return MMDistributedDataParallel(module=model)  # mmengine would name a GPU by its number
+        if self.distributed and not torch.cuda.is_available():  # mmengine would name a GPU by its number
+            unused = self.cfg.get('find_unused_parameters', False)
+            model_wrapper_cfg = {**(model_wrapper_cfg or dict(find_unused_parameters=unused)), 'device_ids': None}
         return super().wrap_model(model_wrapper_cfg, model)
+
+    def register_hooks(self, default_hooks=None, custom_hooks=None):
+        super().register_hooks(default_hooks, custom_hooks)
+        for own in self.own_hooks:
+            if not any(isinstance(hook, own) for hook in self._hooks):
+                self.register_hook(own())
+
+    @staticmethod
+    def build_dataloader(dataloader, seed=None, diff_rank_seed=False):
+        """As mmengine's, but `num_batch_per_epoch` shortens what the sampler yields: it knows no data set's length."""
+        if isinstance(dataloader, DataLoader) or dataloader.get('num_batch_per_epoch') is None:
+            return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+        options = dict(dataloader)
+        batches, sampler = options.pop('num_batch_per_epoch'), options['sampler']
+        if isinstance(sampler, dict):
+            sampler = DATA_SAMPLERS.build(sampler, default_args=dict(
+                dataset=options['dataset'], seed=None if diff_rank_seed else seed))
+        options['sampler'] = _ShortEpoch(sampler, batches * options['batch_size'])
+        return Runner.build_dataloader(options, seed, diff_rank_seed)
 
     def _init_model_weights(self):
         """Nothing left to do: `build_runner` has done it, before anything was written."""
+
+
+class _ShortEpoch(Sampler):
+    """The first `length` of what another sampler yields in an epoch."""
+
+    def __init__(self, sampler: Sampler, length: int):
+        self.sampler, self.length = sampler, min(length, len(sampler))
+
+    def set_epoch(self, epoch: int):
+        """Called by mmengine before every epoch; the sampler may do without."""
+        if hasattr(self.sampler, 'set_epoch'):
+            self.sampler.set_epoch(epoch)
+
+    def __iter__(self):
+        return itertools.islice(self.sampler, self.length)
+
+    def __len__(self) -> int:
+        return self.length
 
 
 def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher: str = 'none',
@@ -71,6 +115,9 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
     init_default_scope('capekit')
     _init_distributed(launcher, config)
     wanted = [key for stage in stages for key in STAGES[stage]]
+    runner_type = resolve(config.get('runner_type', 'CapeRunner'), RUNNERS, 'runner_type')
+    if not issubclass(runner_type, CapeRunner):
+        raise CapekitError(f'runner_type {runner_type.__name__} is no subclass of capekit.engine.runner.CapeRunner')
     missing = [key for key in wanted if key not in config and key != 'param_scheduler']
     if missing:
         raise CapekitError(f'config {config.filename}: {missing[0]} is missing; the _base_ files define it')
@@ -90,7 +137,7 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
         if not config.get('resume'):  # else everything comes from the checkpoint
             model.init_weights()
     arguments['model'] = model
-    runner = CapeRunner(**arguments, cfg=config)
+    runner = runner_type(**arguments, cfg=config)
     if int(os.environ.get('RANK', 0)) == 0:
         write_provenance(Path(work_dir))
     return runner

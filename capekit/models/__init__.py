@@ -2,7 +2,9 @@
 
 from . import backbones, heads
 from .adaptation import FineTuneEstimator, MAMLEstimator
+from .averaging import ExpMomentumEMA
 from .estimator import CapeEstimator
 from .preprocessor import CapePreprocessor
 
-__all__ = ['CapeEstimator', 'CapePreprocessor', 'FineTuneEstimator', 'MAMLEstimator', 'backbones', 'heads']
+__all__ = ['CapeEstimator', 'CapePreprocessor', 'ExpMomentumEMA', 'FineTuneEstimator', 'MAMLEstimator', 'backbones',
+           'heads']

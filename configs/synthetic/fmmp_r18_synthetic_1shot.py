@@ -11,7 +11,6 @@ model = dict(
 # paper starts from ImageNet weights instead.
 _mining = ['head.support_layers', 'head.query_layers', 'head.position_mlp', 'head.offset_mlps']
 custom_hooks = [
-    *_base_.custom_hooks,
     dict(type='PartRateHook', parts=_mining, end=7, factor=0.02),
     dict(type='PartRateHook', parts=['backbone'], begin=7, factor=0.1)]
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1))))

@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from mmengine.hooks import CheckpointHook, Hook
 
 from capekit.engine.config import load_config
 from capekit.errors import CapekitError
@@ -54,12 +55,152 @@ def test_split_and_shots_are_those_of_the_name(split, shots):
     ('train_cfg.max_epoch', 1, "did you mean 'max_epochs'"),
     ('test_evaluator.threshold', [1], "did you mean 'thresholds'"),
     ('default_hooks.logger.intervall', 1, "did you mean 'interval'"),
-    ('custom_hooks.0.seed', 1, "unknown option 'seed' for EpochSeedHook"),
+    ('custom_hooks', [dict(type='EpochSeedHook', seed=1)], "unknown option 'seed' for EpochSeedHook"),
+    ('custom_hooks', [dict(type='EMAHook', momentun=1)], "unknown option 'momentun' for EMAHook; did you mean 'mom"),
+    ('custom_hooks', [dict(type='EMAHook', ema_type='StochasticWeightAverage', momentum=1)], "option 'momentum'"),
+    ('custom_hooks', [dict(type='EMAHook', ema_type='EMA')], "EMAHook.ema_type: 'EMA' is not a known model"),
+    ('default_hooks.checkpoint.save_bst', 1, "did you mean 'save_best'"),
+    ('default_hooks.logger.priority', 'SOON', "default_hooks.logger.priority='SOON' is none; valid: 0 to 100, HIGHEST"),
+    ('model_wrapper_cfg', dict(find_unused=True), "'find_unused' for MMDistributedDataParallel; did you mean"),
+    ('train_dataloader.num_batches_per_epoch', 1, "did you mean 'num_batch_per_epoch'"),
+    ('train_dataloader.dataset.augment.rotatoin', 1, "option 'rotatoin' for ScaleRotation; did you mean 'rotation'"),
+    ('train_dataloader.dataset.augment', [dict(type='ColorJitter', hues=1)], "augment[0]: unknown option 'hues'"),
+    ('auto_scale_lr', dict(enabled=True), "did you mean 'enable'"),
+    ('env_cfg.cudnn_bench', True, "did you mean 'cudnn_benchmark'"),
+    ('randomness.sed', 1, "did you mean 'seed'"),
+    ('log_processor', dict(window=1), "did you mean 'window_size'"),
+    ('custom_imports', dict(import_=['x']), "did you mean 'imports'"),
 ])
 def test_a_typo_is_named(key, value, message):
     with pytest.raises(CapekitError) as error:
         load_config(CAPEFORMER, {key: value})
     assert message in str(error.value) and '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('options', [
+    {'find_unused_parameters': True}, {'sync_bn': 'torch'}, {'activation_checkpointing': ['backbone']},
+    {'compile': dict(backend='eager')}, {'experiment_name': 'first'},
+    {'auto_scale_lr': dict(enable=True, base_batch_size=16)},
+    {'model_wrapper_cfg': dict(find_unused_parameters=True, broadcast_buffers=False)},
+    {'train_dataloader.num_batch_per_epoch': 2, 'train_dataloader.prefetch_factor': 4},
+    {'custom_hooks': [dict(type='EMAHook', momentum=0.01, update_buffers=True, priority='ABOVE_NORMAL')]},
+    {'custom_hooks': [dict(type='EMAHook', ema_type='MomentumAnnealingEMA', gamma=100)]},
+    {'custom_hooks': [dict(type='ProfilerHook', on_trace_ready=dict(type='tb_trace'), schedule=dict(wait=1))]},
+    {'default_hooks.checkpoint.save_param_scheduler': False, 'default_hooks.logger.priority': 30},
+    {'optim_wrapper.clip_grad': dict(type='value', clip_value=1.0)}, {'optim_wrapper.accumulative_counts': 2},
+    {'visualizer': dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend', name='here')])},
+    {'optim_wrapper.constructor': 'LayerDecay', 'optim_wrapper.paramwise_cfg': dict(decay_rate=0.9)},
+    {'log_processor': dict(window_size=3)}, {'randomness': dict(seed=3, diff_rank_seed=True)},
+    {'env_cfg.resource_limit': 1024},
+])
+def test_options_of_mmengine_are_taken(options):
+    load_config(CAPEFORMER, options)
+
+
+MISSPELT = [
+    'modle', 'models', 'train_dataloders', 'train_dataloder', 'train_data_loader', 'optim_wraper', 'optimizer_wrapper',
+    'param_schedulers', 'custom_hook', 'custom_import', 'default_hook', 'randomnes', 'load_form', 'resum', 'tset_cfg',
+    'val_cgf', 'train_config', 'env_config', 'visualiser', 'work_dirs', 'log_leve', 'find_unsued_parameters', 'compiel']
+
+
+@pytest.mark.parametrize('name', MISSPELT)
+def test_a_misspelt_name_is_refused_with_the_way_out(name):
+    with pytest.raises(CapekitError, match=f"unknown option '{name}' .*did you mean .*underscore: '_{name}'"):
+        load_config(CAPEFORMER, {name: 1})
+    load_config(CAPEFORMER, {f'_{name}': 1})
+
+
+OWN = ['max_epochs', 'num_classes', 'dataset_type', 'data_root', 'backbone_norm_cfg', 'train_pipeline', 'batch_size',
+       'lr', 'work_dir_root', 'norm_cfg', 'val_pipeline', 'train_dataset', 'base_lr', 'max_iters', 'codec',
+       'input_size', 'backend_args', 'optimizer', 'model_cfg', 'evaluator', 'dataloader', 'scheduler', 'seed']
+
+
+@pytest.mark.parametrize('name', OWN)
+def test_variables_of_ones_own_are_taken(name):
+    config = load_config(CAPEFORMER, {name: dict(type='Anything', model=dict(type='Else'))})
+    assert config[name].type == 'Anything'
+
+
+def test_a_preprocessor_at_the_top_is_the_models():
+    config = load_config(CAPEFORMER, {'data_preprocessor': dict(type='CapePreprocessor')})
+    assert config.model.data_preprocessor.type == 'CapePreprocessor'
+    with pytest.raises(CapekitError, match="unknown option 'men' for CapePreprocessor"):
+        load_config(CAPEFORMER, {'data_preprocessor': dict(type='CapePreprocessor', men=1)})
+
+
+def test_a_variable_of_ones_own_makes_a_setting(tmp_path):
+    path = tmp_path / 'own.py'
+    path.write_text(f'_base_ = {str(CAPEFORMER)!r}\nmax_epochs = 3\ntrain_cfg = dict(max_epochs=max_epochs)\n')
+    assert load_config(path).train_cfg.max_epochs == 3
+
+
+HOOK = """
+from mmengine.hooks import Hook
+from capekit.registry import HOOKS
+
+@HOOKS.register_module()
+class {name}(Hook):
+    def __init__(self, word):
+        self.word = word
+"""
+
+
+def test_custom_imports_are_done_before_names_are_checked(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / 'greeting_hooks.py').write_text(HOOK.format(name='GreetingHook'))
+    path = tmp_path / 'config.py'
+    path.write_text(f"""
+_base_ = {str(CAPEFORMER)!r}
+custom_imports = dict(imports=['greeting_hooks'], allow_failed_imports=False)
+custom_hooks = [dict(type='GreetingHook', word='hello', priority='LOW')]
+""")
+    load_config(load_config(path))
+    with pytest.raises(CapekitError, match="unknown option 'wrod' for GreetingHook; did you mean 'word'"):
+        load_config(path, {'custom_hooks': [dict(type='GreetingHook', wrod='hello')]})
+
+
+@pytest.mark.parametrize(('source', 'imports', 'message'), [
+    (None, ['no_such_module'], "Failed to import no_such_module (ModuleNotFoundError: No module named"),
+    ('import nothing_like_it', ['lacking_module'], 'nothing_like_it'), ('x = (', ['lacking_module'], 'SyntaxError'),
+    ('1 / 0', ['lacking_module'], 'ZeroDivisionError'), (None, ('os',), 'must be a list'),
+])
+def test_a_module_that_cannot_be_imported_is_one_line(tmp_path, monkeypatch, source, imports, message):
+    monkeypatch.syspath_prepend(tmp_path)
+    if source:
+        (tmp_path / 'lacking_module.py').write_text(source)
+    path = tmp_path / 'config.py'
+    path.write_text(f'_base_ = {str(CAPEFORMER)!r}\ncustom_imports = dict(imports={imports!r})\n')
+    with pytest.raises(CapekitError) as error:
+        load_config(path)
+    assert message in str(error.value) and str(path) in str(error.value) and '\n' not in str(error.value)
+
+
+def test_failed_imports_may_be_allowed(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text("custom_imports = dict(imports=['no_such_module'], allow_failed_imports=True)\n")
+    with pytest.warns(UserWarning, match='no_such_module failed to import'):
+        load_config(path)
+    path.write_text("custom_imports = ['no_such_module']\n")
+    with pytest.raises(CapekitError, match='custom_imports: must be dict'):
+        load_config(path)
+
+
+class Sink(Hook):
+    def __init__(self, first, **options):
+        self.options = options
+
+
+class Handed(CheckpointHook):
+    def __init__(self, first, **kwargs):
+        self.second = kwargs.pop('second', 1)
+        super().__init__(**kwargs)
+
+
+def test_options_that_a_class_takes_by_two_stars():
+    load_config(CAPEFORMER, {'custom_hooks': [dict(type=Sink, first=1, anything=2)]})
+    load_config(CAPEFORMER, {'custom_hooks': [dict(type=Handed, first=1, second=2, interval=3)]})
+    with pytest.raises(CapekitError, match="unknown option 'intervals' for Handed; did you mean 'interval'"):
+        load_config(CAPEFORMER, {'custom_hooks': [dict(type=Handed, first=1, intervals=3)]})
 
 
 def test_rates_of_parts_of_a_model_may_differ():

@@ -73,6 +73,31 @@ optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1
         assert _same_training(tmp_path / f'from{epoch}/epoch_3.pth', tmp_path / 'whole/epoch_3.pth')
 
 
+@pytest.mark.parametrize('hook', [
+    "dict(type='EMAHook')", "dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0002, update_buffers=True)"])
+def test_a_config_that_replaces_custom_hooks_loses_nothing(config, trained, tmp_path, tool, hook):
+    """Neither the plain checkpoints, which can be tested and resumed, nor the seeds of epochs."""
+    changed = tmp_path / 'config.py'
+    changed.write_text(f"""
+_base_ = {str(config)!r}
+custom_hooks = [{hook}]
+""")
+    options = ['--deterministic', '--no-validate']
+    status, _, err = tool('train', changed, '--work-dir', tmp_path / 'whole', *options)
+    assert status == 0, err
+    content = read_checkpoint(tmp_path / 'whole/epoch_3.pth')
+    # The average is what is saved as the weights; the weights it was made of are those of a run without it.
+    assert not _equal(content['state_dict'], content['ema_state_dict'])
+    plain = {name: value for name, value in content['ema_state_dict'].items() if name.startswith('module.')}
+    assert _equal({name.removeprefix('module.'): value for name, value in plain.items()},
+                  read_checkpoint(trained / 'epoch_3.pth')['state_dict'])
+    assert tool('test', changed, tmp_path / 'whole/epoch_3.pth', '--work-dir', tmp_path / 'test')[0] == 0
+    status, _, err = tool('train', changed, '--work-dir', tmp_path / 'resumed', *options, '--resume',
+                          tmp_path / 'whole/epoch_2.pth')
+    assert status == 0, err
+    assert _same_training(tmp_path / 'resumed/epoch_3.pth', tmp_path / 'whole/epoch_3.pth')
+
+
 def test_two_workers_train_as_none(trained, config, tmp_path, tool):
     status, _, err = tool('train', config, '--work-dir', tmp_path, '--deterministic', '--cfg-options',
                           'train_dataloader.num_workers=2', 'train_cfg.max_epochs=1')

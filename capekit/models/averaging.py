@@ -1,0 +1,41 @@
+"""Averages of a model's weights over training, for mmengine's `EMAHook(ema_type=...)`."""
+
+import math
+
+import torch
+from mmengine.model import ExponentialMovingAverage
+from torch import nn
+
+from capekit.errors import CapekitError
+from capekit.registry import MODELS
+
+
+@MODELS.register_module()
+class ExpMomentumEMA(ExponentialMovingAverage):
+    """YOLOX's moving average, which follows the model closely at first: its momentum falls exponentially to `momentum`.
+
+    After `steps` updates the momentum is (1 - momentum) * exp(-(1 + steps) / gamma) + momentum. mmdet and mmpose have
+    it under the same name.
+
+    Args:
+        model: whose weights are averaged.
+        momentum: weight of the newest model in the end.
+        gamma: updates in which the rest falls to 1 / e, above 0.
+        interval: iterations from update to update.
+        device: where the average is kept; None = where the model is.
+        update_buffers: average the buffers too, instead of copying them.
+
+    Raises:
+        CapekitError: a gamma of 0 or less.
+    """
+
+    def __init__(self, model: nn.Module, momentum: float = 0.0002, gamma: float = 2000, interval: int = 1,
+                 device: torch.device | None = None, update_buffers: bool = False):
+        if gamma <= 0:
+            raise CapekitError(f'ExpMomentumEMA: gamma={gamma} must be above 0')
+        super().__init__(model, momentum, interval, device, update_buffers)
+        self.gamma = gamma
+
+    def avg_func(self, averaged_param: torch.Tensor, source_param: torch.Tensor, steps: int) -> None:
+        momentum = (1 - self.momentum) * math.exp(-(1 + float(steps)) / self.gamma) + self.momentum
+        averaged_param.lerp_(source_param, momentum)
