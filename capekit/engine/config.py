@@ -10,6 +10,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import Registry
 
 from capekit import registry
+from capekit.engine.crop_size import expand_image_size
 from capekit.errors import CapekitError
 
 # Which registry a typed dict belongs to, by the key it stands under; nested ones inherit their parent's.
@@ -52,6 +53,7 @@ def load_config(config: str | Path | Config, cfg_options: dict | None = None) ->
             config.merge_from_dict(cfg_options)
         except (KeyError, TypeError, IndexError, AssertionError) as error:
             raise CapekitError(f'--cfg-options {cfg_options}: {error}') from None
+    expand_image_size(config, cfg_options)
     check_config(config)
     return config
 

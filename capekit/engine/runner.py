@@ -15,6 +15,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 
 from capekit.engine.config import build
+from capekit.engine.crop_size import sized_model
 from capekit.engine.provenance import write_provenance
 from capekit.errors import CapekitError
 from capekit.registry import DATA_SAMPLERS, DATASETS, MODELS
@@ -86,7 +87,7 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
         arguments[f'{stage}_dataloader'] = dict(loader, dataset=dataset)
     if model is None:
         set_random_seed(config.get('randomness', {}).get('seed'))
-        model = build(MODELS, config.model, 'model')
+        model = build(MODELS, sized_model(config, stages), 'model')
         if not config.get('resume'):  # else everything comes from the checkpoint
             model.init_weights()
     arguments['model'] = model

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from capekit.errors import CapekitError
+from capekit.models.backbones import build_backbone
 from capekit.models.estimator import EpisodeEstimator
 from capekit.models.layers import REFINEMENTS, Deconvolutions, decode_heatmaps, gaussian_heatmaps, seen_by_all
 from capekit.models.losses import heatmap_mse
@@ -35,9 +36,9 @@ class HeatmapNetwork(BaseModule):
     (N, 3, H, W) normalised -> (N, outputs, 8 h, 8 w), where h x w is the backbone's coarsest map.
     """
 
-    def __init__(self, backbone: dict, decoder_channels: int, outputs: int):
+    def __init__(self, backbone: nn.Module, decoder_channels: int, outputs: int):
         super().__init__()
-        self.backbone = MODELS.build(backbone)
+        self.backbone = backbone
         self.decoder = Deconvolutions(self.backbone.channels[-1], decoder_channels, outputs)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -68,12 +69,14 @@ class AdaptingEstimator(EpisodeEstimator):
         rate: learning rate of adaptation.
         refine: of the decoded maxima, see `decode_heatmaps`.
         sigma: of the Gaussian targets, in cells.
-        data_preprocessor: config; normalises images on the device.
+        data_preprocessor: config; normalises images on the device, by the mean and std that the backbone wants.
+        image_size: side of the crops in pixels, which the backbone is made for; None = its own.
     """
 
     def __init__(self, backbone: dict, decoder_channels: int, max_keypoints: int, steps: int, rate: float,
-                 refine: str, sigma: float, data_preprocessor: dict | None):
-        super().__init__(data_preprocessor)
+                 refine: str, sigma: float, data_preprocessor: dict | None, image_size: int | None):
+        backbone = build_backbone(backbone, image_size)
+        super().__init__(data_preprocessor, image_size, backbone)
         if refine not in REFINEMENTS:
             raise CapekitError(f'{type(self).__name__}: refine={refine!r} is not one of {", ".join(REFINEMENTS)}')
         self.network = HeatmapNetwork(backbone, decoder_channels, max_keypoints)
@@ -158,9 +161,9 @@ class FineTuneEstimator(AdaptingEstimator):
 
     def __init__(self, backbone: dict, decoder_channels: int = 256, max_keypoints: int = 68,
                  steps: int = 20, rate: float = 5e-4, refine: str = 'quarter', sigma: float = 2.0,
-                 data_preprocessor: dict | None = None):
+                 data_preprocessor: dict | None = None, image_size: int | None = None):
         super().__init__(backbone, decoder_channels, max_keypoints, steps, rate, refine, sigma,
-                         data_preprocessor)
+                         data_preprocessor, image_size)
 
     @torch.enable_grad()
     def _adapt(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
@@ -201,9 +204,9 @@ class MAMLEstimator(AdaptingEstimator):
     def __init__(self, backbone: dict, decoder_channels: int = 256, max_keypoints: int = 68,
                  steps: int = 5, rate: float = 0.01, max_norm: float = 1.0, norm: str = 'running',
                  first_order: bool = True, test_steps: int | None = None, refine: str = 'quarter', sigma: float = 2.0,
-                 data_preprocessor: dict | None = None):
+                 data_preprocessor: dict | None = None, image_size: int | None = None):
         super().__init__(backbone, decoder_channels, max_keypoints, steps, rate, refine, sigma,
-                         data_preprocessor)
+                         data_preprocessor, image_size)
         if norm not in NORMS:
             raise CapekitError(f'MAMLEstimator: norm={norm!r} is not one of {", ".join(NORMS)}')
         self.max_norm, self.norm, self.first_order = max_norm, norm, first_order

@@ -5,13 +5,13 @@ import timm
 import torch
 
 from capekit.apis import init_estimator
-from capekit.models.backbones import TimmBackbone
+from capekit.models.backbones import TimmPyramid
 
 HRNET = {'model.backbone.name': 'hrnet_w18_small'}
 
 
 def test_hrnet_w32_has_the_papers_maps():
-    backbone = TimmBackbone('hrnet_w32.ms_in1k', strides=(4, 8, 16, 32))
+    backbone = TimmPyramid('hrnet_w32.ms_in1k', strides=(4, 8, 16, 32))
     assert backbone.channels == (32, 64, 128, 256)
     maps = backbone.eval()(torch.rand(1, 3, 64, 64))
     assert [tuple(m.shape[1:]) for m in maps] == [(32, 16, 16), (64, 8, 8), (128, 4, 4), (256, 2, 2)]
@@ -19,7 +19,7 @@ def test_hrnet_w32_has_the_papers_maps():
 
 @pytest.mark.parametrize('strides', [(32,), (4, 32), (4, 8, 16, 32)])
 def test_hrnet_has_no_unused_parameter_and_the_same_maps(strides):
-    backbone = TimmBackbone('hrnet_w18_small', strides=strides)
+    backbone = TimmPyramid('hrnet_w18_small', strides=strides)
     whole = timm.create_model('hrnet_w18_small', features_only=True, feature_location='', out_indices=(1, 2, 3, 4))
     whole.load_state_dict(backbone.network.state_dict(), strict=False)
     images = torch.rand(2, 3, 64, 64)
