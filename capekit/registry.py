@@ -3,6 +3,8 @@
 Modules of another OpenMMLab package are reached by prefix (`mmpose.HRNet`) when that package is installed.
 """
 
+import inspect
+
 from mmengine import registry as root
 from mmengine.registry import Registry
 
@@ -45,3 +47,17 @@ PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS')
 VISUALIZERS = _child('VISUALIZERS')
 VISBACKENDS = _child('VISBACKENDS')
 LOG_PROCESSORS = _child('LOG_PROCESSORS')
+
+
+def find_option(registry: Registry, config: dict, name: str) -> inspect.Parameter | None:
+    """The option `name` of the class or function that a typed dict is of; None where it takes none of that name.
+
+    A `**kwargs` passes options on to the class above.
+    """
+    target = registry.get(config['type']) if isinstance(config['type'], str) else config['type']
+    chain = [c.__init__ for c in target.__mro__ if '__init__' in vars(c)] if inspect.isclass(target) else [target]
+    for function in filter(None, chain):
+        parameters = inspect.signature(function).parameters
+        if name in parameters or not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            return parameters.get(name)
+    return None

@@ -6,12 +6,13 @@ from mmengine.config import Config
 
 from capekit.checkpoint import load_weights
 from capekit.engine.config import build, load_config
+from capekit.engine.crop_size import sized_model, stage_to_answer
 from capekit.registry import MODELS
 
 
 def init_estimator(config: str | Path | Config, checkpoint: str | None = None, device: str = 'cpu',
                    cfg_options: dict | None = None):
-    """Build the estimator of a config, in eval mode.
+    """Build the estimator of a config, in eval mode, for crops of the size of its test data.
 
     ImageNet weights are never fetched here: without a checkpoint the network is random.
 
@@ -28,7 +29,7 @@ def init_estimator(config: str | Path | Config, checkpoint: str | None = None, d
         CapekitError: unknown config keys or types, a checkpoint that does not fit.
     """
     config = load_config(config, cfg_options)
-    estimator = build(MODELS, config.model, 'model')
+    estimator = build(MODELS, sized_model(config, stage_to_answer(config)), 'model')
     if checkpoint is not None:
         load_weights(estimator, checkpoint)
     return estimator.to(device).eval()

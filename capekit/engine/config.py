@@ -17,6 +17,7 @@ from mmengine.utils import import_modules_from_strings
 from mmengine.visualization import Visualizer
 
 from capekit import registry
+from capekit.engine.crop_size import expand_image_size
 from capekit.engine.options import keys_read, parameters, refuse_unknown, resolve
 from capekit.errors import CapekitError
 
@@ -65,6 +66,7 @@ def load_config(config: str | Path | Config, cfg_options: dict | None = None) ->
         except (KeyError, TypeError, IndexError, AssertionError) as error:
             raise CapekitError(f'--cfg-options {cfg_options}: {error}') from None
     _import_custom_modules(config)
+    expand_image_size(config, cfg_options)
     check_config(config)
     if config.get('model') and config.get('data_preprocessor'):
         config.model.setdefault('data_preprocessor', config.data_preprocessor)  # as mmengine's runner does
@@ -147,7 +149,8 @@ def _import_custom_modules(config: Config) -> None:
 def _top_level_keys() -> tuple:
     """What the runner is made from, what it reads from the config besides, and what we read."""
     arguments = [name for name in parameters(Runner) if name != 'cfg']
-    return (*arguments, *sorted(keys_read(Runner, 'self.cfg')), 'custom_imports', 'runner_type')
+    return (*arguments, *sorted(keys_read(Runner, 'self.cfg')), 'custom_imports', 'image_size', 'protocol',
+            'runner_type')
 
 
 def _options_of(where: str) -> tuple[Iterable[str], str] | None:

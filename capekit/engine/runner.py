@@ -16,6 +16,7 @@ from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader, Sampler
 
 from capekit.engine.config import build
+from capekit.engine.crop_size import sized_model
 from capekit.engine.hooks import EpochSeedHook, PlainCheckpointHook, ProgressBarHook
 from capekit.engine.options import resolve
 from capekit.engine.provenance import write_provenance
@@ -133,7 +134,7 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
         arguments[f'{stage}_dataloader'] = dict(loader, dataset=dataset)
     if model is None:
         set_random_seed(config.get('randomness', {}).get('seed'))
-        model = build(MODELS, config.model, 'model')
+        model = build(MODELS, sized_model(config, stages), 'model')
         if not config.get('resume'):  # else everything comes from the checkpoint
             model.init_weights()
     arguments['model'] = model

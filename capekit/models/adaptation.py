@@ -22,6 +22,7 @@ from torch.func import functional_call
 
 from capekit.choices import checked
 from capekit.errors import CapekitError
+from capekit.models.backbones import build_backbone
 from capekit.models.estimator import EpisodeEstimator
 from capekit.models.layers import Deconvolutions, Refinement, decode_heatmaps, gaussian_heatmaps, seen_by_all
 from capekit.models.losses import heatmap_mse
@@ -35,9 +36,9 @@ class HeatmapNetwork(BaseModule):
     (N, 3, H, W) normalised -> (N, outputs, 8 h, 8 w), where h x w is the backbone's coarsest map.
     """
 
-    def __init__(self, backbone: dict, decoder_channels: int, outputs: int):
+    def __init__(self, backbone: nn.Module, decoder_channels: int, outputs: int):
         super().__init__()
-        self.backbone = MODELS.build(backbone)
+        self.backbone = backbone
         self.decoder = Deconvolutions(self.backbone.channels[-1], decoder_channels, outputs)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -68,12 +69,14 @@ class AdaptingEstimator(EpisodeEstimator):
         rate: learning rate of adaptation.
         refine: of the decoded maxima, see `decode_heatmaps`.
         sigma: of the Gaussian targets, in cells.
-        data_preprocessor: config; normalises images on the device.
+        data_preprocessor: config; normalises images on the device, by the mean and std that the backbone wants.
+        image_size: side of the crops in pixels, which the backbone is made for; None = its own.
     """
 
     def __init__(self, backbone: dict, decoder_channels: int, max_keypoints: int, steps: int, rate: float,
-                 refine: Refinement, sigma: float, data_preprocessor: dict | None):
-        super().__init__(data_preprocessor)
+                 refine: Refinement, sigma: float, data_preprocessor: dict | None, image_size: int | None):
+        backbone = build_backbone(backbone, image_size)
+        super().__init__(data_preprocessor, image_size, backbone)
         self.network = HeatmapNetwork(backbone, decoder_channels, max_keypoints)
         self.max_keypoints, self.steps, self.rate = max_keypoints, steps, rate
         self.refine, self.sigma = refine, sigma
@@ -151,9 +154,9 @@ class FineTuneEstimator(AdaptingEstimator):
     @checked
     def __init__(self, backbone: dict, decoder_channels: int = 256, max_keypoints: int = 68,
                  steps: int = 20, rate: float = 5e-4, refine: Refinement = 'quarter', sigma: float = 2.0,
-                 data_preprocessor: dict | None = None):
+                 data_preprocessor: dict | None = None, image_size: int | None = None):
         super().__init__(backbone, decoder_channels, max_keypoints, steps, rate, refine, sigma,
-                         data_preprocessor)
+                         data_preprocessor, image_size)
 
     @torch.enable_grad()
     def _adapt(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
@@ -196,9 +199,9 @@ class MAMLEstimator(AdaptingEstimator):
                  steps: int = 5, rate: float = 0.01, max_norm: float = 1.0,
                  norm: Literal['running', 'image'] = 'running', first_order: bool = True,
                  test_steps: int | None = None, refine: Refinement = 'quarter', sigma: float = 2.0,
-                 data_preprocessor: dict | None = None):
+                 data_preprocessor: dict | None = None, image_size: int | None = None):
         super().__init__(backbone, decoder_channels, max_keypoints, steps, rate, refine, sigma,
-                         data_preprocessor)
+                         data_preprocessor, image_size)
         self.max_norm, self.norm, self.first_order = max_norm, norm, first_order
         self.test_steps = steps if test_steps is None else test_steps
         if norm == 'image':

@@ -1,14 +1,13 @@
 """The estimator every method shares: images to feature maps, feature maps to a head's answer."""
 
-import inspect
-
 import numpy as np
 import torch
 from mmengine.model import BaseModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from capekit.errors import CapekitError
-from capekit.registry import MODELS
+from capekit.models.backbones import build_backbone, build_preprocessor
+from capekit.registry import MODELS, find_option
 from capekit.structures import Episode, Prediction, Task
 
 MODES = ('loss', 'predict', 'tensor')
@@ -21,8 +20,9 @@ class EpisodeEstimator(BaseModel):
     once; `answer` answers queries from it, as many as one likes. A subclass says how, and what it is held to.
     """
 
-    def __init__(self, data_preprocessor: dict | None):
-        super().__init__(data_preprocessor=MODELS.build(data_preprocessor or dict(type='CapePreprocessor')))
+    def __init__(self, data_preprocessor: dict | None, image_size: int | None, *backbones: nn.Module):
+        super().__init__(data_preprocessor=build_preprocessor(data_preprocessor, *backbones))
+        self.image_size = image_size
 
     def forward(self, episode: Episode, mode: str = 'tensor') -> dict | Prediction:
         """Answer a batch of episodes.
@@ -120,20 +120,21 @@ class CapeEstimator(EpisodeEstimator):
         backbone: config of a module (N, 3, H, W) -> list of feature maps, fine to coarse.
         head: config of a head, see `models/heads/__init__.py`; its `in_channels` are the backbone's.
         support_backbone: config of a second network for the supports; None shares `backbone`.
-        data_preprocessor: config; normalises images on the device.
+        data_preprocessor: config; normalises images on the device, by the mean and std that the backbones want.
+        image_size: side of the crops in pixels, which the backbones are made for; None = their own.
     """
 
     def __init__(self, backbone: dict, head: dict, support_backbone: dict | None = None,
-                 data_preprocessor: dict | None = None):
-        super().__init__(data_preprocessor)
-        self.backbone = MODELS.build(backbone)
-        self.support_backbone = MODELS.build(support_backbone) if support_backbone else None
+                 data_preprocessor: dict | None = None, image_size: int | None = None):
+        networks = [build_backbone(config, image_size) for config in (backbone, support_backbone) if config]
+        super().__init__(data_preprocessor, image_size, *networks)
+        self.backbone = networks[0]
+        self.support_backbone = networks[1] if support_backbone else None
         self.head = MODELS.build(self._with_channels(head))
 
     def _with_channels(self, head: dict) -> dict:
         """The head's config with the backbone's `channels` as `in_channels`, where the head asks for them."""
-        target = MODELS.get(head['type']) if isinstance(head['type'], str) else head['type']
-        if 'in_channels' not in inspect.signature(target).parameters:
+        if find_option(MODELS, head, 'in_channels') is None:
             return head
         stated = head.get('in_channels')
         channels = getattr(self.backbone, 'channels', stated)

@@ -1,5 +1,11 @@
-"""Networks of other libraries, wrapped to give a list of feature maps, fine to coarse."""
+"""Networks of other libraries, wrapped to give a list of feature maps (N, C_i, H_i, W_i), fine to coarse.
 
-from .timm_backbone import TimmBackbone
+A backbone has `channels` (of its maps) and may have `mean` and `std` (of its input, see `build_preprocessor`) and take
+`image_size` (of the crops, see `build_backbone`).
+"""
 
-__all__ = ['TimmBackbone']
+from .build import build_backbone, build_preprocessor
+from .pyramid import TimmPyramid
+from .vit import TimmViT
+
+__all__ = ['TimmPyramid', 'TimmViT', 'build_backbone', 'build_preprocessor']

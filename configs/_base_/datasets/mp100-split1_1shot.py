@@ -1,4 +1,5 @@
 # MP-100, split 1, one shot. The other splits and shots are the files beside this one; a config inherits one of them.
+image_size = 256  # of the crops, in pixels
 _dataset = dict(type='MP100Dataset', data_root='data/mp100', images='images')
 _loader = dict(num_workers=8, persistent_workers=True)
 

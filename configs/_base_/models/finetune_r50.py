@@ -1,3 +1,3 @@
 model = dict(
     type='FineTuneEstimator',
-    backbone=dict(type='TimmBackbone', name='resnet50.tv_in1k', strides=(32,), weights='imagenet'))
+    backbone=dict(type='TimmPyramid', name='resnet50.tv_in1k', strides=(32,), weights='imagenet'))

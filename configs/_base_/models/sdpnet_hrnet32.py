@@ -1,4 +1,4 @@
 model = dict(
     type='CapeEstimator',
-    backbone=dict(type='TimmBackbone', name='hrnet_w32.ms_in1k', strides=(4, 32), weights='imagenet'),
+    backbone=dict(type='TimmPyramid', name='hrnet_w32.ms_in1k', strides=(4, 32), weights='imagenet'),
     head=dict(type='SDPNetHead'))
