@@ -10,6 +10,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import Registry
 
 from capekit import registry
+from capekit.engine.protocol import expand_protocol, renamed
 from capekit.errors import CapekitError
 
 # Which registry a typed dict belongs to, by the key it stands under; nested ones inherit their parent's.
@@ -29,7 +30,7 @@ _PARAMWISE = ('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult
 
 
 def load_config(config: str | Path | Config, cfg_options: dict | None = None) -> Config:
-    """Read a config file, apply overrides, check every name in it.
+    """Read a config file, apply overrides, expand its `protocol`, check every name in it.
 
     Args:
         config: path, or a config already loaded (it is copied).
@@ -40,7 +41,7 @@ def load_config(config: str | Path | Config, cfg_options: dict | None = None) ->
     """
     if not isinstance(config, Config):
         if not Path(config).is_file():
-            raise CapekitError(f'config {config}: no such file')
+            raise CapekitError(f'config {config}: no such file{renamed(config)}')
         try:
             config = Config.fromfile(str(config))
         except (SyntaxError, KeyError, TypeError, AttributeError, NameError, OSError, ValueError) as error:
@@ -52,6 +53,7 @@ def load_config(config: str | Path | Config, cfg_options: dict | None = None) ->
             config.merge_from_dict(cfg_options)
         except (KeyError, TypeError, IndexError, AssertionError) as error:
             raise CapekitError(f'--cfg-options {cfg_options}: {error}') from None
+    expand_protocol(config)
     check_config(config)
     return config
 
@@ -72,7 +74,7 @@ def check_config(config: Any, where: str = '', parent: Registry | None = None) -
         return
     if not where:
         from mmengine.runner import Runner
-        valid = [*_parameters(Runner), 'runner_type']
+        valid = [*_parameters(Runner), 'runner_type', 'protocol']
         _refuse_unknown((key for key in config if not key.startswith('_')), valid, 'config', 'config')
     elif where.endswith('_dataloader'):
         from torch.utils.data import DataLoader

@@ -10,7 +10,7 @@ from capekit.errors import CapekitError
 
 REPO = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(path for path in (REPO / 'configs').glob('*/*.py') if path.parent.name != '_base_')
-CAPEFORMER = REPO / 'configs/capeformer/capeformer_r50_mp100-split1_1shot.py'
+CAPEFORMER = REPO / 'configs/capeformer/capeformer_r50_mp100.py'
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
@@ -19,20 +19,6 @@ def test_shipped_configs_are_valid_and_short(path):
     for key in ('model', 'train_dataloader', 'test_dataloader', 'test_cfg', 'test_evaluator', 'optim_wrapper'):
         assert key in config
     assert len(path.read_text().splitlines()) <= 60
-    shots = {config[f'{stage}_dataloader'].sampler.shots for stage in ('train', 'val', 'test')
-             if config.get(f'{stage}_dataloader')}
-    assert len(shots) == 1 and path.stem.endswith(f'_{shots.pop()}shot')
-
-
-@pytest.mark.parametrize(('split', 'shots'), [(n, s) for n in range(1, 6) for s in (1, 5)])
-def test_split_and_shots_are_those_of_the_name(split, shots):
-    config = load_config(CAPEFORMER.with_name(f'capeformer_r50_mp100-split{split}_{shots}shot.py'))
-    for stage in ('train', 'val', 'test'):
-        loader = config[f'{stage}_dataloader']
-        assert loader.dataset.ann_file == f'annotations/mp100_split{split}_{stage}.json'
-        assert loader.sampler.shots == shots
-    sampler = config.test_dataloader.sampler
-    assert (sampler.queries, sampler.episodes, sampler.seed) == (15, 200, 1)
 
 
 @pytest.mark.parametrize(('key', 'value', 'message'), [
