@@ -1,6 +1,7 @@
 """Configs: the shipped ones are whole, and a typo anywhere is named with what is valid."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,17 @@ def test_shipped_configs_are_valid_and_short(path):
     for key in ('model', 'train_dataloader', 'test_dataloader', 'test_cfg', 'test_evaluator', 'optim_wrapper'):
         assert key in config
     assert len(path.read_text().splitlines()) <= 60
+
+
+@pytest.mark.parametrize('page', [REPO / 'README.md', *(REPO / 'configs').glob('*/README.md')],
+                         ids=lambda page: page.parent.name)
+def test_a_page_names_configs_that_exist_and_a_method_all_of_its_variants(page):
+    text = page.read_text()
+    named = set(re.findall(r'configs/[\w./-]+\.py', text))
+    assert named and all((REPO / path).is_file() for path in named)
+    for path in page.parent.glob('*-*_mp100.py'):
+        variant = path.stem.split('_')[0].partition('-')[2]
+        assert re.search(rf'`(\w+-)?{variant.removeprefix("human-body-")}`', text), f'{page}: {variant}'
 
 
 @pytest.mark.parametrize(('key', 'value', 'message'), [
