@@ -1,8 +1,14 @@
 """Arguments that several commands share."""
 
 import argparse
+from pathlib import Path
 
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
+
+from capekit.datasets.splits import CROSS_SUPERCATEGORIES
+from capekit.engine.config import load_config
+from capekit.engine.protocol import run_name
+from capekit.errors import CapekitError
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
@@ -20,10 +26,52 @@ class Overrides(DictAction):
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments that training and testing share."""
     parser.add_argument('config', help='a config file, such as configs/synthetic/capeformer_r18_synthetic_1shot.py')
-    parser.add_argument('--work-dir', help='where to write; default work_dirs/<config name>')
+    parser.add_argument('--work-dir', help='where to write; default: work_dirs/<config name>[_<split>_<shots>]')
+    add_protocol_arguments(parser)
     parser.add_argument('--cfg-options', nargs='+', action=Overrides, default={}, metavar='KEY=VALUE',
                         help='config overrides by dotted key, such as model.head.decoder_layers=0')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none',
                         help='how the processes of a distributed run were started')
     # torchrun sets the variable, old launchers pass the argument.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which part of MP-100; each command says by itself what its `--shots` are."""
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument('--split', type=int, metavar='N', help="of MP-100, 1 to 5; default: the config's")
+    part.add_argument('--cross', metavar='NAME', help='hold out a super-category in place of a split: '
+                                                      f'{", ".join(CROSS_SUPERCATEGORIES)}')
+
+
+def load_with_protocol(args: argparse.Namespace, *more: str) -> Config:
+    """The config with `--cfg-options`, and with `--split` and `--cross` in its protocol.
+
+    Args:
+        args: with what `add_protocol_arguments` adds, `config` and `cfg_options`.
+        more: further arguments that are settings of the protocol ('shots').
+
+    Raises:
+        CapekitError: as `load_config`, and a setting that the config does not leave to the protocol.
+    """
+    asked = {name: value for name in ('split', 'cross', *more) if (value := getattr(args, name)) is not None}
+    options = {f'protocol.{name}': value for name, value in asked.items()}
+    if 'split' in asked or 'cross' in asked:
+        options['protocol.cross' if 'split' in asked else 'protocol.split'] = None
+    config = load_config(args.config, {**args.cfg_options, **options})
+    for name, value in asked.items():
+        if config.protocol.get(name) != value:
+            what = 'train_dataloader.sampler.shots' if name == 'shots' else 'dataset.ann_file of its data loaders'
+            raise CapekitError(f'--{name} {value}: config {args.config} does not leave {what} to the protocol; change '
+                               'it there or by --cfg-options')
+    return config
+
+
+def choose_work_dir(args: argparse.Namespace, config: Config) -> str:
+    """`--work-dir`, the config's own, the one that training left `args.checkpoint` in, or one named by the protocol."""
+    if work_dir := args.work_dir or config.get('work_dir'):
+        return work_dir
+    left_in = Path(getattr(args, 'checkpoint', '')).parent
+    if (left_in / 'last_checkpoint').is_file():
+        return str(left_in)
+    return f'work_dirs/{run_name(config, args.config)}'

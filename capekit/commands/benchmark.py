@@ -17,9 +17,9 @@ from tabulate import tabulate
 from torch.utils.data import DataLoader
 
 from capekit.apis import init_estimator
-from capekit.commands.arguments import Overrides
+from capekit.commands.arguments import Overrides, add_protocol_arguments, load_with_protocol
 from capekit.datasets import TrainEpisodes, released_test_plan
-from capekit.engine.config import build, load_config
+from capekit.engine.config import build
 from capekit.engine.inference import EpisodePredictor
 from capekit.files import write_json
 from capekit.registry import DATASETS
@@ -28,7 +28,8 @@ from capekit.structures import Episode
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='such as configs/capeformer/capeformer_r50_mp100-split1_1shot.py')
+    parser.add_argument('config', help='such as configs/capeformer/capeformer_r50_mp100.py')
+    add_protocol_arguments(parser)
     parser.add_argument('--shots', type=int, nargs='+', default=[1, 5])
     parser.add_argument('--categories', type=int, default=1, help='test categories, the first of the file')
     parser.add_argument('--episodes', type=int, default=200, help='of a test category (200 in the protocol)')
@@ -42,7 +43,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    config = load_config(args.config, args.cfg_options)
+    config = load_with_protocol(args)
     test_set = build(DATASETS, config.test_dataloader.dataset, 'test_dataloader.dataset')
     figures = [('crops per second, one core', crops_per_second(test_set))]
     if args.train_seconds > 0:

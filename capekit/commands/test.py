@@ -1,9 +1,10 @@
 """Test a trained estimator on categories it has never seen.
 
-    python tools/test.py CONFIG CHECKPOINT [--shots 5] [--dump predictions.npz] [--show-dir DIR] ...
+    python tools/test.py CONFIG CHECKPOINT [--split N | --cross NAME] [--shots 5] [--dump predictions.npz] ...
     tools/dist_test.sh CONFIG CHECKPOINT GPUS
 
-Prints the table of metrics and writes it, with intervals and per category, as JSON into the work directory.
+Prints the table of metrics and writes it, with intervals and per category, as JSON into the work directory: by default
+the folder that training left the checkpoint in. --shots are those of the test alone, however many training used.
 """
 
 import argparse
@@ -12,9 +13,9 @@ from pathlib import Path
 from mmengine.dist import is_main_process
 
 from capekit.apis import init_estimator
-from capekit.commands.arguments import add_common_arguments
-from capekit.engine.config import load_config
+from capekit.commands.arguments import add_common_arguments, choose_work_dir, load_with_protocol
 from capekit.engine.runner import build_runner, leave_distributed
+from capekit.errors import CapekitError
 from capekit.evaluation.dump import save_predictions
 from capekit.evaluation.report import text_table
 from capekit.files import write_json
@@ -27,18 +28,20 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--shots', type=int, help="supports of an episode; default: the config's")
     parser.add_argument('--episodes', type=int, help='episodes of a category (200 in the protocol)')
     parser.add_argument('--queries', type=int, help='queries of an episode (15 in the protocol)')
-    parser.add_argument('--split', choices=('val', 'test'), default='test', help="which of the config's data sets")
+    parser.add_argument('--stage', choices=('val', 'test'), default='test', help="which of the config's data sets")
     parser.add_argument('--dump', metavar='FILE', help='write rows, predicted points and their scores to an .npz file')
     parser.add_argument('--show-dir', metavar='DIR', help='draw support | query | prediction of every category')
-    parser.add_argument('--out', metavar='FILE', help='the JSON report; default WORK_DIR/<split>_<shots>shot.json')
+    parser.add_argument('--out', metavar='FILE', help='the JSON report; default WORK_DIR/<stage>_<shots>shot.json')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    config = load_config(args.config, args.cfg_options)
-    work_dir = args.work_dir or config.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
-    if args.split == 'val':
+    config = load_with_protocol(args)
+    work_dir = choose_work_dir(args, config)
+    if args.stage == 'val':
+        if config.get('val_dataloader') is None:
+            raise CapekitError(f'--stage val: config {args.config} has no validation data')
         config.test_dataloader = config.val_dataloader
     sampler = config.test_dataloader.sampler
     for name in ('shots', 'episodes', 'queries'):
@@ -59,7 +62,7 @@ def write_results(args: argparse.Namespace, loop, work_dir: str) -> None:
     meta = dict(dataset.source, config=args.config, checkpoint=args.checkpoint, shots=loop.plan.shots,
                 queries=loop.plan.queries.shape[1], **drawn)
     print(text_table(loop.report))
-    path = Path(args.out or f'{work_dir}/{args.split}_{loop.plan.shots}shot.json')
+    path = Path(args.out or f'{work_dir}/{args.stage}_{loop.plan.shots}shot.json')
     write_json(path, dict(loop.report, source=meta))
     print(f'report: {path}')
     if args.dump:

@@ -1,6 +1,6 @@
 """Train an estimator.
 
-    python tools/train.py CONFIG [--work-dir DIR] [--resume [CHECKPOINT]] [--amp] [--seed N] ...
+    python tools/train.py CONFIG [--split N | --cross NAME] [--shots N] [--work-dir DIR] [--resume [CHECKPOINT]] ...
     tools/dist_train.sh CONFIG GPUS
 """
 
@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 
 from capekit.checkpoint import read_checkpoint
-from capekit.commands.arguments import add_common_arguments
-from capekit.engine.config import load_config
+from capekit.commands.arguments import add_common_arguments, choose_work_dir, load_with_protocol
 from capekit.engine.runner import build_runner, leave_distributed
 from capekit.errors import CapekitError
 
@@ -19,6 +18,7 @@ from capekit.errors import CapekitError
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_common_arguments(parser)
+    parser.add_argument('--shots', type=int, help="supports of an episode; default: the config's")
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='go on from a checkpoint; without a path, from the newest in the work directory')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
@@ -30,8 +30,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    config = load_config(args.config, args.cfg_options)
-    work_dir = args.work_dir or config.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
+    config = load_with_protocol(args, 'shots')
+    work_dir = choose_work_dir(args, config)
     if args.amp:
         config.optim_wrapper.type = 'AmpOptimWrapper' if torch.cuda.is_available() else 'CpuAmpOptimWrapper'
     config.randomness = dict(config.get('randomness', {}))

@@ -22,9 +22,9 @@ from typing import get_args
 import torch
 
 from capekit.apis import init_estimator
-from capekit.commands.arguments import Overrides
+from capekit.commands.arguments import Overrides, add_protocol_arguments, load_with_protocol
 from capekit.datasets import EpisodeKey
-from capekit.engine.config import build, load_config
+from capekit.engine.config import build
 from capekit.errors import CapekitError
 from capekit.models.heads import CapeFormerHead, FMMPHead, SDPNetHead
 from capekit.models.mixup import MixupDraws
@@ -37,12 +37,13 @@ from capekit.visualization.refinement import attention_figure, stages_figure, st
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='such as configs/fmmp/fmmp_r50_mp100-split1_1shot.py')
+    parser.add_argument('config', help='such as configs/fmmp/fmmp_r50_mp100.py')
     parser.add_argument('checkpoint', nargs='?', help='a checkpoint of ours, for all but padding')
     parser.add_argument('--what', choices=FIGURES, required=True)
     parser.add_argument('--out', default='work_dirs/images', metavar='DIR', help='default: %(default)s')
     parser.add_argument('--categories', type=int, nargs='+', help='category ids; default: all of the test data')
     parser.add_argument('--seed', type=int, default=1, help='which images, and which draws of mixup')
+    add_protocol_arguments(parser)
     parser.add_argument('--shots', type=int, help="supports; default: the config's")
     parser.add_argument('--padding', choices=get_args(Kind), default='mixup', help='default: %(default)s')
     parser.add_argument('--slots', type=int, nargs='+', default=[35, 70], help='keypoints after padding')
@@ -54,7 +55,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    config = load_config(args.config, args.cfg_options)
+    config = load_with_protocol(args)
     dataset = build(DATASETS, config.test_dataloader.dataset, 'test_dataloader.dataset')
     options = dict(config.test_dataloader.sampler, queries=1, episodes=1, seed=args.seed)
     if args.shots is not None:

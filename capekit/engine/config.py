@@ -19,6 +19,7 @@ from mmengine.visualization import Visualizer
 from capekit import registry
 from capekit.engine.crop_size import expand_image_size
 from capekit.engine.options import keys_read, parameters, refuse_unknown, resolve
+from capekit.engine.protocol import expand_protocol, renamed
 from capekit.errors import CapekitError
 
 # Which registry a typed dict belongs to, by the key it stands under; nested ones may inherit their parent's.
@@ -41,7 +42,7 @@ _NEAR = 0.8
 
 
 def load_config(config: str | Path | Config, cfg_options: dict | None = None) -> Config:
-    """Read a config file, apply overrides, do its `custom_imports`, check every name in it.
+    """Read a config file, apply overrides, do its `custom_imports`, expand its settings, check every name in it.
 
     Args:
         config: path, or a config already loaded (it is copied).
@@ -53,7 +54,7 @@ def load_config(config: str | Path | Config, cfg_options: dict | None = None) ->
     """
     if not isinstance(config, Config):
         if not Path(config).is_file():
-            raise CapekitError(f'config {config}: no such file')
+            raise CapekitError(f'config {config}: no such file{renamed(config)}')
         try:
             config = Config.fromfile(str(config), import_custom_modules=False)
         except Exception as error:  # a config is code
@@ -66,6 +67,7 @@ def load_config(config: str | Path | Config, cfg_options: dict | None = None) ->
         except (KeyError, TypeError, IndexError, AssertionError) as error:
             raise CapekitError(f'--cfg-options {cfg_options}: {error}') from None
     _import_custom_modules(config)
+    expand_protocol(config)
     expand_image_size(config, cfg_options)
     check_config(config)
     if config.get('model') and config.get('data_preprocessor'):

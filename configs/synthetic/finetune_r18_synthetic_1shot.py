@@ -1,6 +1,6 @@
-# Stride 16 gives 64 x 64 heat maps of 128-pixel crops.
+# Small enough for two CPU cores: stride 16, which gives 48 x 48 heat maps of 96-pixel crops; narrow deconvolutions.
 _base_ = [
-    '../_base_/models/finetune_r50.py', '../_base_/datasets/synthetic_1shot.py',
+    '../_base_/models/finetune_r50.py', '../_base_/datasets/synthetic.py',
     '../_base_/schedules/synthetic_cpu.py', '../_base_/default_runtime.py'
 ]
 model = dict(decoder_channels=64,

@@ -1,6 +1,6 @@
-# Two steps of adaptation, that two CPU cores can meta-train; test with more: model.test_steps.
+# Two adaptation steps, which two CPU cores can meta-train; test with more: model.test_steps. 48 x 48 heat maps.
 _base_ = [
-    '../_base_/models/maml_r50.py', '../_base_/datasets/synthetic_1shot.py',
+    '../_base_/models/maml_r50.py', '../_base_/datasets/synthetic.py',
     '../_base_/schedules/synthetic_cpu.py', '../_base_/default_runtime.py'
 ]
 model = dict(decoder_channels=64, steps=2, norm='image',

@@ -1,6 +1,7 @@
 """Configs: the shipped ones are whole, and a typo anywhere is named with what is valid."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from capekit.errors import CapekitError
 
 REPO = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(path for path in (REPO / 'configs').glob('*/*.py') if path.parent.name != '_base_')
-CAPEFORMER = REPO / 'configs/capeformer/capeformer_r50_mp100-split1_1shot.py'
+CAPEFORMER = REPO / 'configs/capeformer/capeformer_r50_mp100.py'
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
@@ -20,20 +21,17 @@ def test_shipped_configs_are_valid_and_short(path):
     for key in ('model', 'train_dataloader', 'test_dataloader', 'test_cfg', 'test_evaluator', 'optim_wrapper'):
         assert key in config
     assert len(path.read_text().splitlines()) <= 60
-    shots = {config[f'{stage}_dataloader'].sampler.shots for stage in ('train', 'val', 'test')
-             if config.get(f'{stage}_dataloader')}
-    assert len(shots) == 1 and path.stem.endswith(f'_{shots.pop()}shot')
 
 
-@pytest.mark.parametrize(('split', 'shots'), [(n, s) for n in range(1, 6) for s in (1, 5)])
-def test_split_and_shots_are_those_of_the_name(split, shots):
-    config = load_config(CAPEFORMER.with_name(f'capeformer_r50_mp100-split{split}_{shots}shot.py'))
-    for stage in ('train', 'val', 'test'):
-        loader = config[f'{stage}_dataloader']
-        assert loader.dataset.ann_file == f'annotations/mp100_split{split}_{stage}.json'
-        assert loader.sampler.shots == shots
-    sampler = config.test_dataloader.sampler
-    assert (sampler.queries, sampler.episodes, sampler.seed) == (15, 200, 1)
+@pytest.mark.parametrize('page', [REPO / 'README.md', *(REPO / 'configs').glob('*/README.md')],
+                         ids=lambda page: page.parent.name)
+def test_a_page_names_configs_that_exist_and_a_method_all_of_its_variants(page):
+    text = page.read_text()
+    named = set(re.findall(r'configs/[\w./-]+\.py', text))
+    assert named and all((REPO / path).is_file() for path in named)
+    for path in page.parent.glob('*-*_mp100.py'):
+        variant = path.stem.split('_')[0].partition('-')[2]
+        assert re.search(rf'`(\w+-)?{variant.removeprefix("human-body-")}`', text), f'{page}: {variant}'
 
 
 @pytest.mark.parametrize(('key', 'value', 'message'), [

@@ -10,8 +10,8 @@ from capekit.apis import init_estimator
 from capekit.errors import CapekitError
 from capekit.interop import CONVERTERS, convert
 
-CONFIGS = dict(capeformer='capeformer/capeformer_r50_mp100-split1_1shot.py',
-               fmmp='fmmp/fmmp-release_r50_mp100-split1_1shot.py', pomnet='pomnet/pomnet_r50_mp100-split1_1shot.py')
+CONFIGS = dict(capeformer='capeformer/capeformer_r50_mp100.py',
+               fmmp='fmmp/fmmp-release_r50_mp100.py', pomnet='pomnet/pomnet_r50_mp100.py')
 
 
 @pytest.fixture(params=sorted(CONVERTERS))

@@ -12,14 +12,14 @@ from capekit.structures import Episode
 SMALL = {'model.backbone.name': 'resnet10t.c3_in1k', 'model.backbone.strides': [16]}
 CAPEFORMER = {**SMALL, 'model.head.channels': 32, 'model.head.hidden_channels': 64,
               'model.head.num_slots': 40}
-CAPEFORMER_CONFIG = 'configs/capeformer/capeformer_r50_mp100-split1_1shot.py'
+CAPEFORMER_CONFIG = 'configs/capeformer/capeformer_r50_mp100.py'
 POMNET = {**SMALL, 'model.support_backbone.name': 'resnet10t.c3_in1k', 'model.support_backbone.strides': [16],
           'model.head.channels': 32, 'model.head.hidden_channels': 64,
           'model.head.decoder_channels': 16}
 POMNET_CONFIG = 'configs/_base_/models/pomnet_r50.py'
 FMMP = {'model.backbone.name': 'resnet10t.c3_in1k', 'model.head.channels': 32, 'model.head.hidden_channels': 32,
         'model.head.num_slots': 40}
-FMMP_CONFIG = 'configs/fmmp/fmmp_r50_mp100-split1_1shot.py'
+FMMP_CONFIG = 'configs/fmmp/fmmp_r50_mp100.py'
 SDPNET = {**SMALL, 'model.head.channels': 32, 'model.head.hidden_channels': 64,
           'model.head.num_slots': 40, 'model.head.stages': 2}
 SDPNET_CONFIG = 'configs/_base_/models/sdpnet_r50.py'
@@ -36,7 +36,7 @@ METHODS = {
     'capeformer-cross_entropy': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.similarity_error': 'cross_entropy'}),
     'capeformer-paper_reduction': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.reduction': 'paper'}),
     'fmmp': (FMMP_CONFIG, FMMP),
-    'fmmp-release': ('configs/fmmp/fmmp-release_r50_mp100-split1_1shot.py', FMMP),
+    'fmmp-release': ('configs/fmmp/fmmp-release_r50_mp100.py', FMMP),
     'fmmp-query_only': (FMMP_CONFIG, {**FMMP, 'model.head.mining': 'query_only'}),
     'fmmp-support_first': (FMMP_CONFIG, {**FMMP, 'model.head.mining': 'support_first'}),
     'fmmp-all_links': (FMMP_CONFIG, {**FMMP, 'model.head.structure': 'all'}),

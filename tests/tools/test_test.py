@@ -82,10 +82,29 @@ def test_two_processes_score_as_one(config, checkpoint, tmp_path, tool, repo):
     assert json.loads(one)['categories'] == json.loads(two)['categories']
 
 
-def test_validation_split(config, checkpoint, tmp_path, tool):
-    assert tool('test', config, checkpoint, '--work-dir', tmp_path, '--split', 'val', '--episodes', 1)[0] == 0
+def test_validation_stage(config, checkpoint, tmp_path, tool):
+    assert tool('test', config, checkpoint, '--work-dir', tmp_path, '--stage', 'val', '--episodes', 1)[0] == 0
     names = {category['name'] for category in json.loads((tmp_path / 'val_1shot.json').read_text())['categories']}
     assert all(name.startswith('val') for name in names)
+
+
+def test_a_config_without_validation_is_named(config, checkpoint, tmp_path, tool):
+    status, _, err = tool('test', config, checkpoint, '--work-dir', tmp_path / 'work', '--stage', 'val',
+                          '--cfg-options', 'val_dataloader=None', 'val_cfg=None', 'val_evaluator=None')
+    assert status == 2 and 'has no validation data' in err and len(err.strip().splitlines()) == 1
+
+
+def test_the_report_goes_where_training_left_the_checkpoint(config, checkpoint, tmp_path, tool, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    left = tmp_path / 'left'
+    left.mkdir()
+    for name in ('epoch_3.pth', 'last_checkpoint'):
+        shutil.copy(checkpoint.parent / name, left)
+    assert tool('test', config, left / 'epoch_3.pth', '--shots', 2, '--episodes', 1)[0] == 0
+    assert (left / 'test_2shot.json').is_file()
+    (left / 'last_checkpoint').unlink()  # a checkpoint from elsewhere
+    assert tool('test', config, left / 'epoch_3.pth', '--shots', 2, '--episodes', 1)[0] == 0
+    assert (tmp_path / 'work_dirs/config/test_2shot.json').is_file()
 
 
 def _broken_copy(small, tmp_path, change):
@@ -151,6 +170,6 @@ def test_a_published_file_becomes_ours(method, shared, repo, tmp_path, tool):
     status, out, err = tool('convert_checkpoint', method, tmp_path / 'published.pth', tmp_path / 'ours.pth')
     assert status == 0 and 'ours.pth: ' in out, err
     name = f'{method}-release' if method == 'fmmp' else method
-    config = repo / f'configs/{method}/{name}_r50_mp100-split1_1shot.py'
+    config = repo / f'configs/{method}/{name}_r50_mp100.py'
     estimator = init_estimator(config, tmp_path / 'ours.pth')
     assert all((parameter == 0.25).all() for parameter in estimator.parameters())

@@ -1,0 +1,178 @@
+"""MP-100's protocol as a setting: which categories train and test, and from how many supports.
+
+    protocol = dict(split=1, shots=1)
+    protocol = dict(cross='vehicle', shots=1)    # of an inherited split: dict(split=None, cross='vehicle')
+
+at the top level of a config says what MP-100's naming decides:
+
+- `split`, 1 to 5: the annotation files of the three stages; 200 test episodes per category.
+- `cross`, a super-category: it is tested on, every other one is trained on. That is a filter on category ids over the
+  five test files, which hold each of the 100 categories once. Nothing is left to validate on. Test episodes per
+  category are the released ones, 100 for vehicle and furniture, 200 for the others.
+- `shots`: supports of an episode, in all stages. For data other than MP-100 it is the only setting.
+
+**Precedence.** The protocol fills in what the data loaders leave open: `dataset.ann_file`, `dataset.categories`,
+`sampler.shots`, `sampler.episodes`. What a config or an override states there itself stands. After loading, `protocol`
+holds what came true: a split or super-category is dropped where every stage names annotation files of its own, the
+shots where the training sampler has its own. On the command line such a setting is an error.
+"""
+
+import difflib
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+
+from capekit.datasets.splits import CROSS_SUPERCATEGORIES
+from capekit.errors import CapekitError
+from capekit.registry import DATA_SAMPLERS, DATASETS
+
+SETTINGS = ('split', 'cross', 'shots')
+STAGES = ('train', 'val', 'test')
+SPLIT_NUMBERS = (1, 2, 3, 4, 5)
+# The released configs test on half as many episodes of these.
+_HALF_TESTED = ('vehicle', 'furniture')
+
+
+def expand_protocol(config: Config) -> None:
+    """Write what `config.protocol` says into the data loaders of a config; nothing where it has none.
+
+    Doing it again changes nothing.
+
+    Raises:
+        CapekitError: an unknown setting or value, or a split together with a super-category.
+    """
+    if config.get('protocol') is None:
+        return
+    protocol = _checked(config.protocol, f'config {config.filename}: protocol')
+    datasets, samplers = _parts(config, 'dataset'), _parts(config, 'sampler')
+    held = {}
+    if 'shots' in protocol:
+        values = dict(shots=protocol['shots'])
+        filled = [_fill(sampler, values, DATA_SAMPLERS) for sampler in samplers.values()]
+        held.update(values if filled[:1] == [True] else {})  # of training: a test may have shots of its own
+    stages = _annotations(protocol)
+    if stages and _is_mp100(datasets, stages):
+        held.update((name, protocol[name]) for name in ('split', 'cross') if name in protocol)
+        if 'cross' in protocol and 'ann_file' not in datasets.get('val', {}):
+            _leave_out_validation(config)
+        for stage in stages.keys() & datasets.keys():
+            _fill(datasets[stage], stages[stage], DATASETS)
+        if 'test' in samplers:
+            episodes = 100 if protocol.get('cross') in _HALF_TESTED else 200
+            _fill(samplers['test'], dict(episodes=episodes), DATA_SAMPLERS)
+    config.protocol = held
+
+
+def run_name(config: Config, path: str) -> str:
+    """Name of the work directory of a loaded config: the config's, and what the protocol sets.
+
+    'capeformer_r50_mp100_split1_1shot'; without a split or super-category, as in configs/synthetic, the config's own
+    name says the shots unless they are more than one.
+    """
+    protocol = config.get('protocol') or {}
+    parts = [f'split{protocol.split}'] if 'split' in protocol else []
+    parts += [f'cross-{protocol.cross}'] if 'cross' in protocol else []
+    shots = protocol.get('shots', 1)
+    parts += [f'{shots}shot'] if parts or shots > 1 else []
+    return '_'.join([Path(path).stem, *parts])
+
+
+def renamed(path: str | Path) -> str:
+    """What to say after 'no such file' where `path` is the name of a config whose split and shots were in its name."""
+    old = re.fullmatch(r'(?P<method>[a-z]+)(?P<variant>-[\w-]+?)?_(?P<backbone>[a-z]+\d+)(?P<late>-\w+)?_mp100-'
+                       r'(split(?P<split>\d)|cross-(?P<cross>\w+)|(?P<rows>human_body-\w+))_(?P<shots>\d)shot\.py',
+                       Path(path).name)
+    if not old:
+        return ''
+    variant = (old['variant'] or '') + (old['late'] or '') + (f'-{old["rows"]}' if old['rows'] else '')
+    new = Path(path).with_name(f'{old["method"]}{variant.replace("_", "-")}_{old["backbone"]}_mp100.py')
+    if not new.is_file():
+        return ''
+    settings = [f'--{name} {old[name]}' for name in SETTINGS if old[name] and not old['rows']]
+    return f'; it is now {" ".join([str(new), *settings])}'
+
+
+def _checked(settings: Any, where: str) -> dict:
+    """The settings that are not None."""
+    if not isinstance(settings, dict):
+        raise CapekitError(f"{where}={settings!r} must be such as dict(split=1, shots=1) or dict(cross='vehicle')")
+    for name in settings:
+        if name not in SETTINGS:
+            near = difflib.get_close_matches(name, SETTINGS, 1, 0.5)
+            hint = f'did you mean {near[0]!r}? ' if near else ''
+            raise CapekitError(f'{where}: unknown setting {name!r}; {hint}valid: {", ".join(SETTINGS)}')
+    protocol = {name: value for name, value in settings.items() if value is not None}
+    for name, valid in (('split', SPLIT_NUMBERS), ('cross', CROSS_SUPERCATEGORIES)):
+        if name in protocol and (protocol[name] not in valid or isinstance(protocol[name], bool)):
+            raise CapekitError(f'{where}.{name}={protocol[name]!r} is unknown; valid: {", ".join(map(str, valid))}')
+    shots = protocol.get('shots', 1)
+    if not isinstance(shots, int) or isinstance(shots, bool) or shots < 1:
+        raise CapekitError(f'{where}.shots={shots!r} must be a whole number, 1 or more')
+    if 'split' in protocol and 'cross' in protocol:
+        raise CapekitError(f'{where}: split={protocol["split"]} and cross={protocol["cross"]!r} exclude each other; '
+                           'set one of them to None')
+    return protocol
+
+
+def _parts(config: Config, name: str) -> dict:
+    """Stage -> the data set or sampler of its data loader, of the stages that have one."""
+    loaders = {stage: config.get(f'{stage}_dataloader') for stage in STAGES}
+    return {stage: loader[name] for stage, loader in loaders.items()
+            if isinstance(loader, dict) and isinstance(loader.get(name), dict)}
+
+
+def _annotations(protocol: dict) -> dict:
+    """Stage -> what a split or a super-category says about its data set; empty where neither is set."""
+    if 'split' in protocol:
+        return {stage: dict(ann_file=f'annotations/mp100_split{protocol["split"]}_{stage}.json') for stage in STAGES}
+    if 'cross' in protocol:
+        return {stage: dict(ann_file=[f'annotations/mp100_split{number}_test.json' for number in SPLIT_NUMBERS],
+                            categories=f'cross/{protocol["cross"]}/{stage}') for stage in ('train', 'test')}
+    return {}
+
+
+def _is_mp100(datasets: dict, stages: dict) -> bool:
+    """Whether a stage leaves its annotation files open, or has what the protocol says already."""
+    return any(
+        ('ann_file' not in dataset and _takes(dataset, 'ann_file', DATASETS))
+        or any(dataset.get(name) == value for name, value in stages.get(stage, {}).items())
+        for stage, dataset in datasets.items())
+
+
+def _fill(options: dict, values: dict, parent: Registry) -> bool:
+    """Set what a typed dict leaves open and its class takes; whether any value is now as given."""
+    for name, value in values.items():
+        if name not in options and _takes(options, name, parent):
+            options[name] = value
+    return any(options.get(name) == value for name, value in values.items())
+
+
+def _takes(options: dict, name: str, parent: Registry) -> bool:
+    """Whether the class of a typed dict, or one above it that it passes options on to, has that option.
+
+    A type that cannot be found has none: the check of the config says so.
+    """
+    try:
+        target = options.get('type')
+        target = parent.get(target) if isinstance(target, str) else target
+    except ImportError:
+        return False
+    for level in getattr(target, '__mro__', ()):
+        parameters = inspect.signature(level.__init__).parameters if '__init__' in vars(level) else {}
+        if name in parameters:
+            return True
+        if parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            return False
+    return False
+
+
+def _leave_out_validation(config: Config) -> None:
+    for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
+        config[key] = None
+    checkpoint = (config.get('default_hooks') or {}).get('checkpoint')
+    if checkpoint and 'save_best' in checkpoint:
+        checkpoint.save_best = None

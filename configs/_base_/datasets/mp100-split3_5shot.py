@@ -1,4 +1,0 @@
-_base_ = 'mp100-split1_5shot.py'
-train_dataloader = dict(dataset=dict(ann_file='annotations/mp100_split3_train.json'))
-val_dataloader = dict(dataset=dict(ann_file='annotations/mp100_split3_val.json'))
-test_dataloader = dict(dataset=dict(ann_file='annotations/mp100_split3_test.json'))

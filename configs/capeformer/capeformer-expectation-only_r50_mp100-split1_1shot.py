@@ -1,3 +1,0 @@
-# Table 4, second row: no loss on the shape of the similarity map.
-_base_ = 'capeformer_r50_mp100-split1_1shot.py'
-model = dict(head=dict(heatmap_weight=0))

@@ -1,4 +1,0 @@
-_base_ = [
-    '../_base_/models/capeformer_r50.py', '../_base_/datasets/mp100-split3_1shot.py',
-    '../_base_/schedules/capeformer_200e.py', '../_base_/default_runtime.py'
-]

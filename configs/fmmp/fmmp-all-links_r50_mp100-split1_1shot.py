@@ -1,3 +1,0 @@
-# Table 4, AllLink: every keypoint is linked to all others.
-_base_ = 'fmmp_r50_mp100-split1_1shot.py'
-model = dict(head=dict(structure='all'))

@@ -1,4 +1,0 @@
-_base_ = [
-    '../_base_/models/fmmp-release_r50.py', '../_base_/datasets/mp100-split5_5shot.py',
-    '../_base_/schedules/fmmp-release_200e.py', '../_base_/default_runtime.py'
-]

@@ -1,3 +1,0 @@
-# Table 4, S3Q3: three support layers, then three query layers.
-_base_ = 'fmmp_r50_mp100-split1_1shot.py'
-model = dict(head=dict(mining='support_first'))

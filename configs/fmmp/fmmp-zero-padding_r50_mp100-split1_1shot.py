@@ -1,3 +1,0 @@
-# Table 3, row 3: row 2 and references from the links.
-_base_ = 'fmmp_r50_mp100-split1_1shot.py'
-model = dict(head=dict(train_padding='zero', test_padding='zero', mix_weight=0))

@@ -1,4 +1,0 @@
-_base_ = [
-    '../_base_/models/fmmp_r50.py', '../_base_/datasets/mp100-split3_5shot.py',
-    '../_base_/schedules/fmmp_200e.py', '../_base_/default_runtime.py'
-]

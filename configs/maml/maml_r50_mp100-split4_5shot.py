@@ -1,4 +1,0 @@
-_base_ = [
-    '../_base_/models/maml_r50.py', '../_base_/datasets/mp100-split4_5shot.py',
-    '../_base_/schedules/pomnet_210e.py', '../_base_/default_runtime.py'
-]

@@ -1,3 +1,0 @@
-# Decoding by DARK in place of the quarter of a pixel.
-_base_ = 'pomnet_r50_mp100-split1_1shot.py'
-model = dict(head=dict(refine='dark'))

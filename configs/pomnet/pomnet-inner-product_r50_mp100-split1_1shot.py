@@ -1,3 +1,0 @@
-# Table 3, row 2: the Matching Head replaced by the inner product.
-_base_ = 'pomnet_r50_mp100-split1_1shot.py'
-model = dict(head=dict(matching='inner_product'))

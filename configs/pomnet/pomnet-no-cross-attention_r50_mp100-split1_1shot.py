@@ -1,3 +1,0 @@
-# Table 3, row 4.
-_base_ = 'pomnet_r50_mp100-split1_1shot.py'
-model = dict(head=dict(cross_attention=False))

@@ -1,0 +1,4 @@
+_base_ = [
+    '../_base_/models/protonet_r50.py', '../_base_/datasets/mp100.py',
+    '../_base_/schedules/pomnet_210e.py', '../_base_/default_runtime.py'
+]

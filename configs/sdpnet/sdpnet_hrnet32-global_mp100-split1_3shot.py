@@ -1,3 +1,0 @@
-# Table 3, ID 1: the structure by global regression.
-_base_ = 'sdpnet_hrnet32_mp100-split1_3shot.py'
-model = dict(head=dict(structure='global'))

@@ -1,3 +1,0 @@
-# Table 2, row 2: refinement samples the fine map as it is.
-_base_ = 'sdpnet_hrnet32_mp100-split1_3shot.py'
-model = dict(head=dict(query_features='high'))

@@ -1,3 +1,0 @@
-# Not in the paper: equation 8 to the letter, which is constant; beside ID 3 it shows just that.
-_base_ = 'sdpnet_hrnet32_mp100-split1_3shot.py'
-model = dict(head=dict(sparsity_form='l1'))
