@@ -14,6 +14,7 @@ COMMANDS = dict(
     synthesize='generate a data set, or stand-ins for images that are not at hand',
     convert="rename the parameters of an author's published checkpoint",
     visualize='draw what a method does inside',
+    configs='list the configs that come with capekit, or copy them',
     benchmark='measure speed and memory of a config',
     benchmark_synthetic='all methods at one budget on generated data, in one table',
     demo='generate, train, test and draw in ten minutes')

@@ -11,6 +11,7 @@ from mmengine.registry import Registry
 
 from capekit import registry
 from capekit.errors import CapekitError
+from capekit.shipped import find_config
 
 # Which registry a typed dict belongs to, by the key it stands under; nested ones inherit their parent's.
 _REGISTRIES = dict(
@@ -32,15 +33,14 @@ def load_config(config: str | Path | Config, cfg_options: dict | None = None) ->
     """Read a config file, apply overrides, check every name in it.
 
     Args:
-        config: path, or a config already loaded (it is copied).
+        config: path, `configs/...` of a shipped one in any folder, or a config already loaded (it is copied).
         cfg_options: overrides by dotted key.
 
     Raises:
         CapekitError: no such file, not a config, an override of a key whose parent is no dict, unknown names.
     """
     if not isinstance(config, Config):
-        if not Path(config).is_file():
-            raise CapekitError(f'config {config}: no such file')
+        config = find_config(config)
         try:
             config = Config.fromfile(str(config))
         except (SyntaxError, KeyError, TypeError, AttributeError, NameError, OSError, ValueError) as error:
