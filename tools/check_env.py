@@ -35,7 +35,7 @@ IMPORTS = {
     'xtcocotools.mask': INSTALL_SOURCE + ' --force-reinstall',
     'mmpose.datasets': INSTALL_SOURCE + ' --force-reinstall',
 }
-OPTIONAL = ('xtcocotools', 'mmpose')  # where pip does not bring them; only a broken one is wrong then
+OPTIONAL = ('mmpose', 'xtcocotools')  # where pip does not bring them; only a broken one is wrong then
 
 
 def installed_version(name):
