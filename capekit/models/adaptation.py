@@ -21,7 +21,14 @@ from torch.func import functional_call
 
 from capekit.errors import CapekitError
 from capekit.models.estimator import EpisodeEstimator
-from capekit.models.layers import REFINEMENTS, Deconvolutions, decode_heatmaps, gaussian_heatmaps, seen_by_all
+from capekit.models.layers import (
+    REFINEMENTS,
+    Deconvolutions,
+    decode_heatmaps,
+    gaussian_heatmaps,
+    require_refinement,
+    seen_by_all,
+)
 from capekit.models.losses import heatmap_mse
 from capekit.registry import MODELS
 from capekit.structures import Episode, Prediction
@@ -76,6 +83,7 @@ class AdaptingEstimator(EpisodeEstimator):
         super().__init__(data_preprocessor)
         if refine not in REFINEMENTS:
             raise CapekitError(f'{type(self).__name__}: refine={refine!r} is not one of {", ".join(REFINEMENTS)}')
+        require_refinement(refine, type(self).__name__)
         self.network = HeatmapNetwork(backbone, decoder_channels, max_keypoints)
         self.max_keypoints, self.steps, self.rate = max_keypoints, steps, rate
         self.refine, self.sigma = refine, sigma

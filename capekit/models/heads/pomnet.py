@@ -20,6 +20,7 @@ from capekit.models.layers import (
     gaussian_heatmaps,
     heatmap_pooling,
     masked_keys,
+    require_refinement,
     seen_by_all,
     sine_grid,
 )
@@ -145,6 +146,7 @@ class POMNetHead(nn.Module):
                                    ('refine', refine, REFINEMENTS)):
             if value not in valid:
                 raise CapekitError(f'POMNetHead: {name}={value!r} is not one of {", ".join(valid)}')
+        require_refinement(refine, 'POMNetHead')
         if max_pairs < 1:
             raise CapekitError(f'POMNetHead: max_pairs={max_pairs} must be 1 or more')
         self.channels, self.refine, self.heatmap_size, self.sigma = channels, refine, heatmap_size, sigma
