@@ -208,3 +208,15 @@ def test_import_capekit_stays_light():
     code = f'import sys, capekit; print(*[name for name in {heavy} if name in sys.modules])'
     out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert out.stdout.split() == []
+
+
+def test_opencv_without_windows_is_put_in_once_more_by_a_second_setup(monkeypatch):
+    """It shares its files with opencv-python, which is removed before it, so pip must not take it for installed."""
+    tool, calls = load_tool('setup_env'), []
+    broken = subprocess.CompletedProcess([], 1, '', 'ImportError: libGL.so.1: cannot open shared object file')
+    monkeypatch.setattr(tool.subprocess, 'run', lambda *args, **options: broken)
+    monkeypatch.setattr(tool.subprocess, 'check_output', lambda *args, **options: '4.11.0.86\n')
+    monkeypatch.setattr(tool.subprocess, 'call', lambda command: calls.append(command) or 0)
+    tool.do_without_windows('python')
+    assert [command[command.index('pip') + 2] for command in calls] == ['uninstall', 'install']
+    assert {'--force-reinstall', 'opencv-python-headless==4.11.0.86'} <= set(calls[1])

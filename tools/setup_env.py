@@ -82,7 +82,9 @@ def do_without_windows(python):
     print(f'{reason}; taking opencv-python-headless {version} instead', flush=True)
     pip = [python, '-m', 'pip', '--disable-pip-version-check']
     subprocess.call([*pip, 'uninstall', '-q', '-y', 'opencv-python'])
-    if subprocess.call([*pip, 'install', '-q', '--no-deps', f'opencv-python-headless=={version}']):
+    # By force: an earlier set-up's may be listed as installed, its files gone with the ones just removed.
+    headless = ['--force-reinstall', f'opencv-python-headless=={version}']
+    if subprocess.call([*pip, 'install', '-q', '--no-deps', *headless]):
         sys.exit('opencv could not be installed; fix: apt install libgl1 libglib2.0-0, then make setup once more')
 
 
