@@ -60,7 +60,8 @@ def test_installed_wheel_trains_and_tests_outside_the_repository(wheel, tmp_path
     # The packages of this environment, but not its .pth files, one of which leads to the repository. setuptools' own
     # stands in for the distutils that mmengine imports and Python 3.12 dropped.
     site = next(home.glob('lib/python*/site-packages'))
-    (site / 'packages.pth').write_text(f"{sysconfig.get_path('purelib')}\nimport _distutils_hack; _distutils_hack.add_shim()\n")
+    shim = 'import _distutils_hack; _distutils_hack.add_shim()'
+    (site / 'packages.pth').write_text(f"{sysconfig.get_path('purelib')}\n{shim}\n")
     subprocess.run([sys.executable, '-m', 'pip', '--python', python, 'install', '-q', '--no-deps', '--no-index',
                     '--ignore-installed', wheel], check=True)
     folder = tmp_path / 'work'

@@ -132,7 +132,7 @@ def test_source_file_repeats_the_pins_of_requirements():
 @pytest.mark.parametrize(('folder', 'extras'), [('capekit', ('lite',)), ('tools', ('dev',)), ('tests', ('dev',))])
 def test_every_import_is_declared(folder, extras):
     """For every Python, so what is imported at all must be declared without a condition; mmpose is optional."""
-    known = chosen(declared(*extras), '3.14').keys() | {'mmpose', 'pip'}
+    known = chosen(declared(*extras), '3.14').keys() | {'mmpose', 'pip', 'tomllib'}
     packages = importlib.metadata.packages_distributions()
     stand_ins = load_tool('check_env').STAND_INS
     for module, path in imported(folder).items():
