@@ -130,3 +130,15 @@ def test_provenance_without_git_or_checkout(tmp_path, monkeypatch):
     subprocess.run(['git', 'init', '-q', tmp_path], check=True)
     monkeypatch.setattr(provenance, '__file__', str(tmp_path / 'lib/capekit/engine/provenance.py'))
     assert provenance._git('status') is None
+
+
+@pytest.mark.parametrize(('message', 'error'), [
+    ('libGL.so.1: cannot open shared object file', CapekitError),
+    ("No module named 'capekit.none'", ImportError),
+])
+def test_libraries_that_opencv_lacks_are_one_line_with_the_fix(monkeypatch, message, error):
+    def broken(name):
+        raise ImportError(message)
+    monkeypatch.setattr(dispatcher.importlib, 'import_module', broken)
+    with pytest.raises(error, match=f'^{message}' + ('; fix: pip' if error is CapekitError else '')):
+        dispatcher.load('train')
