@@ -1,5 +1,5 @@
 # make demo / make test in a fresh clone set up .venv first. Another Python: make setup PYTHON=python3.11
-PYTHON ?= $(firstword $(foreach p,python3 python3.11 python3.12 python3.10 python,$(shell command -v $(p) 2>/dev/null)))
+PYTHON ?= $(firstword $(foreach p,python3 python3.11 python3.10 python3.13 python3.14 python3.12 python,$(shell command -v $(p) 2>/dev/null)))
 VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
@@ -7,7 +7,7 @@ ARGS ?=
 .PHONY: help setup test lint demo benchmark benchmark-synthetic lock clean
 
 help:
-	@echo 'make setup      .venv with everything capekit needs (PYTHON=python3.11 chooses a Python)'
+	@echo 'make setup      .venv with everything capekit needs (PYTHON=python3.11 chooses a Python, 3.10 to 3.14)'
 	@echo 'make demo       train, test and draw on synthetic data'
 	@echo 'make test       the test suite             (ARGS="-k registry" passes options on)'
 	@echo 'make lint       ruff                       (ARGS=--fix fixes)'
@@ -19,7 +19,7 @@ help:
 setup: $(VENV)/.ready
 
 # Written last, so that a set-up that was interrupted is done again.
-$(VENV)/.ready: requirements.lock requirements-source.txt setup.py tools/setup_env.py
+$(VENV)/.ready: requirements.lock requirements-source.txt pyproject.toml setup.py tools/setup_env.py
 	@"$(or $(PYTHON),$(error no Python found; fix: apt install python3 python3-venv))" tools/setup_env.py $(VENV)
 
 test: setup
@@ -42,5 +42,5 @@ lock:
 		--custom-compile-command 'make lock' requirements-dev.txt -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build *.egg-info
 	find capekit tools tests configs -name __pycache__ -type d -prune -exec rm -rf {} +

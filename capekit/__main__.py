@@ -1,9 +1,12 @@
 """`capekit COMMAND [arguments]`, also `python -m capekit COMMAND`: every tool under one name."""
 
 import importlib
+import re
 import sys
+from collections.abc import Callable
 
 from capekit.cli import USAGE_ERROR, run
+from capekit.errors import CapekitError
 
 # Command -> what it does. Each is the module of that name in `capekit.commands`, loaded when it is asked for.
 COMMANDS = dict(
@@ -14,18 +17,33 @@ COMMANDS = dict(
     synthesize='generate a data set, or stand-ins for images that are not at hand',
     convert="rename the parameters of an author's published checkpoint",
     visualize='draw what a method does inside',
+    configs='list the configs that come with capekit, or copy them',
     benchmark='measure speed and memory of a config',
     benchmark_synthetic='all methods at one budget on generated data, in one table',
     demo='generate, train, test and draw in ten minutes')
+
+
+def load(name: str) -> Callable:
+    """The `main` of a command's module.
+
+    Raises:
+        CapekitError: opencv lacks libraries of a desktop, as on a fresh server.
+    """
+    try:
+        return importlib.import_module(f'capekit.commands.{name}').main
+    except ImportError as error:
+        if not re.match(r'lib\S+\.so', str(error)):
+            raise
+        raise CapekitError(f'{error}; fix: pip uninstall opencv-python, then pip install --force-reinstall --no-deps '
+                           'opencv-python-headless') from None
 
 
 def main() -> None:
     """Run the command that the first argument names; `-` and `_` are the same in it."""
     name = sys.argv[1].replace('-', '_') if len(sys.argv) > 1 else '__help'
     if name in COMMANDS:
-        command = importlib.import_module(f'capekit.commands.{name}')
         sys.argv = [f'capekit {sys.argv[1]}', *sys.argv[2:]]
-        run(command.main)
+        run(lambda: load(name)())
     lines = [f'  {command.replace("_", "-"):20} {what}' for command, what in COMMANDS.items()]
     text = '\n'.join(['usage: capekit COMMAND [arguments]; capekit COMMAND --help says more', *lines])
     if name in ('__help', '_h'):

@@ -1,8 +1,9 @@
 """The files that say what capekit needs agree with each other and with what is installed."""
 
+import ast
+import importlib.metadata
 import importlib.util
 import re
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMED = 'torch torchvision mmengine mmcv-lite mmpose numpy opencv-python pycocotools xtcocotools'.split()
-PYTHONS = ('3.10', '3.11', '3.12')
+PYTHONS = ('3.10', '3.11', '3.12', '3.13', '3.14')
 
 
 def load_tool(name):
@@ -34,8 +35,24 @@ def read(name):
     return parse((ROOT / name).read_text().splitlines())
 
 
-def setup_values():
-    return runpy.run_path(str(ROOT / 'setup.py'))
+def declared(*extras):
+    """Requirements of pyproject.toml: those of the package, and of the extras named."""
+    project = load_tool('check_env').tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
+    lists = [project['dependencies'], *(project['optional-dependencies'][extra] for extra in extras)]
+    return parse(line for lines in lists for line in lines)
+
+
+def imported(folder):
+    """{module: a file that imports it}, top-level names of what is neither Python's nor ours."""
+    found = {}
+    for path in sorted((ROOT / folder).rglob('*.py')):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            found.update({name.split('.')[0]: path for name in names})
+    ours = {'capekit', 'tests', *(path.stem for path in (ROOT / 'tests').rglob('*.py'))}
+    return {name: path for name, path in found.items() if name not in sys.stdlib_module_names | ours}
 
 
 def chosen(requirements, python):
@@ -67,17 +84,16 @@ def locked_versions(python):
 
 def test_the_packages_the_users_named_are_required():
     assert {requirement.name for requirement in read('requirements.txt')} >= set(NAMED)
-    assert {Requirement(line).name for line in setup_values()['INSTALL_REQUIRES']} >= set(NAMED)
+    assert {requirement.name for requirement in declared()} >= set(NAMED)
 
 
 @pytest.mark.parametrize('python', PYTHONS)
 def test_lock_fixes_every_requirement_once_and_within_its_range(python):
     locked = locked_versions(python)
-    values = setup_values()
     asked = {
         'requirements.txt': read('requirements.txt'),
         'requirements-dev.txt': read('requirements-dev.txt'),
-        'setup.py': parse(values['INSTALL_REQUIRES'] + values['DEV_REQUIRES']),
+        'pyproject.toml': declared('dev', 'docs', 'lite'),
     }
     for file, requirements in asked.items():
         for name, specifiers in chosen(requirements, python).items():
@@ -92,17 +108,37 @@ def test_locked_files_pin_exactly_and_name_no_host(name):
     assert not re.search(r'://|--(extra-)?index|--find-links|--hash', (ROOT / name).read_text())
 
 
-def test_setup_and_requirements_name_the_same_packages():
-    in_setup = {Requirement(line).name for line in setup_values()['INSTALL_REQUIRES']}
+@pytest.mark.parametrize('python', PYTHONS)
+def test_package_and_requirements_name_the_same_packages(python):
     build_only = {'cython'}
-    assert {requirement.name for requirement in read('requirements.txt')} - build_only == in_setup
-    assert {str(r) for r in read('requirements-dev.txt')} == {str(r) for r in parse(setup_values()['DEV_REQUIRES'])}
+    assert chosen(read('requirements.txt'), python).keys() - build_only == chosen(declared('lite'), python).keys()
+    assert set(read('requirements-dev.txt')) == set(declared('dev', 'docs')) - set(declared())
+
+
+@pytest.mark.parametrize('python', PYTHONS)
+def test_mmpose_is_there_up_to_python_3_12(python):
+    """From the lock or from source; later it is optional, and so is all that only it needs."""
+    there = locked_versions(python).keys()
+    only_for_mmpose = {'mmpose', 'xtcocotools', 'chumpy', 'json-tricks', 'munkres', 'cython'}
+    assert there & only_for_mmpose == (only_for_mmpose if python in ('3.10', '3.11', '3.12') else set())
 
 
 def test_source_file_repeats_the_pins_of_requirements():
     pins = {requirement.name: requirement.specifier for requirement in read('requirements.txt')}
     for requirement in read('requirements-source.txt'):
         assert pins[requirement.name] == requirement.specifier
+
+
+@pytest.mark.parametrize(('folder', 'extras'), [('capekit', ('lite',)), ('tools', ('dev',)), ('tests', ('dev',))])
+def test_every_import_is_declared(folder, extras):
+    """For every Python, so what is imported at all must be declared without a condition; mmpose is optional."""
+    known = chosen(declared(*extras), '3.14').keys() | {'mmpose', 'pip', 'tomllib'}
+    packages = importlib.metadata.packages_distributions()
+    stand_ins = load_tool('check_env').STAND_INS
+    for module, path in imported(folder).items():
+        names = {canonicalize_name(name) for name in packages.get(module, [module])}
+        names |= {name for name, others in stand_ins.items() if names & set(others)}
+        assert names & known, f'{path}: {module} is not declared'
 
 
 def test_installed_packages_are_within_the_ranges():
@@ -131,11 +167,31 @@ def test_setup_says_what_is_missing_to_make_an_environment(monkeypatch):
     assert re.search(r'fix: apt install python3\.\d+-venv$', tool.what_is_missing())
 
 
-def test_setup_says_when_a_compiler_is_missing(monkeypatch):
+@pytest.mark.parametrize(('python', 'machine', 'compiler', 'reason'), [
+    ((3, 10), 'x86_64', None, None),
+    ((3, 12), 'x86_64', None, r'must be compiled for this Python 3\.12.* apt install gcc python3\.12-dev'),
+    ((3, 11), 'aarch64', None, r'must be compiled for this Python 3\.11'),
+    ((3, 12), 'x86_64', '/usr/bin/cc', None),
+    ((3, 13), 'x86_64', '/usr/bin/cc', r'does not build on Python 3\.13; .*PYTHON=python3\.11'),
+])
+def test_setup_goes_without_mmpose_where_it_must(monkeypatch, python, machine, compiler, reason):
     tool = load_tool('setup_env')
-    monkeypatch.setattr(tool.shutil, 'which', lambda name: None)
-    monkeypatch.setattr(tool.platform, 'machine', lambda: 'aarch64')
-    assert re.search(r'xtcocotools must be compiled.*fix: apt install .*-dev', tool.what_is_missing())
+    monkeypatch.setattr(tool.sys, 'version_info', (*python, 0))
+    monkeypatch.setattr(tool.platform, 'machine', lambda: machine)
+    monkeypatch.setattr(tool.shutil, 'which', lambda name: compiler)
+    monkeypatch.setattr(tool.os.path, 'exists', lambda path: True)
+    found = tool.reason_without_mmpose()
+    assert found is None if reason is None else re.search(reason, found)
+
+
+def test_optional_packages_may_be_missing_only_where_pip_brings_none(monkeypatch):
+    tool = load_tool('check_env')
+    found = tool.installed_version
+    monkeypatch.setattr(tool, 'installed_version', lambda name: None if name in tool.OPTIONAL else found(name))
+    brought = chosen(declared(), '{}.{}'.format(*sys.version_info)).keys()
+    expected = [f'{name} is missing' for name in tool.OPTIONAL if name in brought]
+    assert [what for what, _ in tool.find_unmet()] == expected
+    assert not any(what.startswith(tool.OPTIONAL) for what, _ in tool.find_broken())
 
 
 def test_setup_tells_a_supported_python_from_others(monkeypatch):
@@ -152,3 +208,15 @@ def test_import_capekit_stays_light():
     code = f'import sys, capekit; print(*[name for name in {heavy} if name in sys.modules])'
     out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert out.stdout.split() == []
+
+
+def test_opencv_without_windows_is_put_in_once_more_by_a_second_setup(monkeypatch):
+    """It shares its files with opencv-python, which is removed before it, so pip must not take it for installed."""
+    tool, calls = load_tool('setup_env'), []
+    broken = subprocess.CompletedProcess([], 1, '', 'ImportError: libGL.so.1: cannot open shared object file')
+    monkeypatch.setattr(tool.subprocess, 'run', lambda *args, **options: broken)
+    monkeypatch.setattr(tool.subprocess, 'check_output', lambda *args, **options: '4.11.0.86\n')
+    monkeypatch.setattr(tool.subprocess, 'call', lambda command: calls.append(command) or 0)
+    tool.do_without_windows('python')
+    assert [command[command.index('pip') + 2] for command in calls] == ['uninstall', 'install']
+    assert {'--force-reinstall', 'opencv-python-headless==4.11.0.86'} <= set(calls[1])

@@ -5,11 +5,15 @@
 
 import importlib
 import platform
-import runpy
 import sys
 import warnings
 from importlib import metadata
 from pathlib import Path
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    from pip._vendor import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 INSTALL = 'pip install -r requirements.txt'
@@ -31,6 +35,7 @@ IMPORTS = {
     'xtcocotools.mask': INSTALL_SOURCE + ' --force-reinstall',
     'mmpose.datasets': INSTALL_SOURCE + ' --force-reinstall',
 }
+OPTIONAL = ('mmpose', 'xtcocotools')  # where pip does not bring them; only a broken one is wrong then
 
 
 def installed_version(name):
@@ -44,16 +49,15 @@ def installed_version(name):
 
 
 def find_unmet():
-    """[(what is wrong, the command that fixes it)] by the ranges of setup.py, without importing any package."""
+    """[(what is wrong, the command that fixes it)] by the ranges of pyproject.toml, without importing any package."""
     from packaging.requirements import Requirement
 
     unmet = []
-    from_source = [line.split('==')[0] for line in (ROOT / 'requirements-source.txt').read_text().splitlines()]
-    for line in runpy.run_path(str(ROOT / 'setup.py'))['INSTALL_REQUIRES']:
+    for line in tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['dependencies']:
         requirement = Requirement(line)
         name, version = requirement.name, installed_version(requirement.name)
         by_pip = requirement.marker is None or requirement.marker.evaluate()
-        if name in UNUSED or not (by_pip or name in from_source):
+        if name in UNUSED or not (by_pip or (name in OPTIONAL and version)):
             continue
         fix = INSTALL if by_pip else INSTALL_SOURCE
         if version is None:
@@ -68,6 +72,8 @@ def find_broken():
     broken = []
     warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
     for module, fix in IMPORTS.items():
+        if module.split('.')[0] in OPTIONAL and installed_version(module.split('.')[0]) is None:
+            continue
         try:
             importlib.import_module(module)
         except Exception as error:  # a broken compiled part may raise anything
@@ -76,8 +82,8 @@ def find_broken():
 
 
 def main():
-    if not (3, 10) <= sys.version_info[:2] < (3, 13):
-        sys.exit('capekit needs Python 3.10, 3.11 or 3.12; fix: make setup PYTHON=python3.11')
+    if not (3, 10) <= sys.version_info[:2] < (3, 15):
+        sys.exit('capekit needs Python 3.10 to 3.14; fix: make setup PYTHON=python3.11')
     if installed_version('packaging') is None:
         sys.exit(f'packages are missing; fix: {INSTALL}')
     wrong = find_unmet() or find_broken()

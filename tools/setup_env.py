@@ -12,12 +12,13 @@ import sys
 import sysconfig
 import time
 
-FIRST, BEYOND = (3, 10), (3, 13)
-CANDIDATES = ('python3.11', 'python3.12', 'python3.10')  # 3.11 first: nothing has to be compiled for it
+FIRST, BEYOND = (3, 10), (3, 15)
+# With these before 3.12 nothing has to be compiled; 3.13 and 3.14 are without mmpose.
+CANDIDATES = ('python3.11', 'python3.10', 'python3.13', 'python3.14', 'python3.12')
 
 
 def supported(python, imports='sys'):
-    """Whether `python` runs, is 3.10-3.12 and can import the modules named."""
+    """Whether `python` runs, is 3.10-3.14 and can import the modules named."""
     code = f'import sys, {imports}; sys.exit(not {FIRST} <= sys.version_info[:2] < {BEYOND})'
     try:
         return subprocess.run([python, '-c', code], capture_output=True).returncode == 0
@@ -33,15 +34,27 @@ def what_is_missing():
         import venv  # noqa: F401
     except ImportError:
         return f'this Python {version} cannot make virtual environments; fix: apt install python{version}-venv'
-    has_wheel = sys.version_info < (3, 12) and platform.machine() == 'x86_64'
+    return None
+
+
+def reason_without_mmpose():
+    """Why this interpreter goes without mmpose and xtcocotools, which are optional where they are not ready-made.
+
+    None where they come from the lock, or can be built.
+    """
+    version = '{}.{}'.format(*sys.version_info)
+    if sys.version_info >= (3, 13):
+        return f'xtcocotools does not build on Python {version}; to have both: make setup PYTHON=python3.11'
+    if sys.version_info < (3, 12) and platform.machine() == 'x86_64':
+        return None
     compiler = shlex.split(os.environ.get('CC') or sysconfig.get_config_var('CC') or 'cc')[0]
     header = os.path.join(sysconfig.get_path('include'), 'Python.h')
-    if not has_wheel and not (shutil.which(compiler) and os.path.exists(header)):
-        return (
-            f'xtcocotools must be compiled for this Python {version}, which takes {compiler} and Python.h; '
-            f'fix: apt install gcc python{version}-dev, or make setup PYTHON=python3.11'
-        )
-    return None
+    if shutil.which(compiler) and os.path.exists(header):
+        return None
+    return (
+        f'xtcocotools must be compiled for this Python {version}, which takes {compiler} and Python.h; '
+        f'to have both: apt install gcc python{version}-dev && make clean setup'
+    )
 
 
 def hand_over():
@@ -52,7 +65,7 @@ def hand_over():
             print(f'Python {here} is not supported, going on with {path}', flush=True)
             os.execv(path, [path, *sys.argv])
     sys.exit(
-        f'capekit needs Python 3.10, 3.11 or 3.12, and only {here} was found; '
+        f'capekit needs Python 3.10 to 3.14, and only {here} was found; '
         'fix: install one (uv python install 3.11, or conda create -n capekit python=3.11), '
         'then make setup PYTHON=/path/to/python3.11'
     )
@@ -64,12 +77,14 @@ def do_without_windows(python):
     if probe.returncode == 0 or 'ImportError: lib' not in probe.stderr:
         return
     reason = probe.stderr.strip().splitlines()[-1].removeprefix('ImportError: ')
-    with open('requirements.lock') as lock:
-        version = next(line.split('==')[1].strip() for line in lock if line.startswith('opencv-python=='))
+    ask = "from importlib.metadata import version; print(version('opencv-python'))"
+    version = subprocess.check_output([python, '-c', ask], text=True).strip()
     print(f'{reason}; taking opencv-python-headless {version} instead', flush=True)
     pip = [python, '-m', 'pip', '--disable-pip-version-check']
     subprocess.call([*pip, 'uninstall', '-q', '-y', 'opencv-python'])
-    if subprocess.call([*pip, 'install', '-q', '--no-deps', f'opencv-python-headless=={version}']):
+    # By force: an earlier set-up's may be listed as installed, its files gone with the ones just removed.
+    headless = ['--force-reinstall', f'opencv-python-headless=={version}']
+    if subprocess.call([*pip, 'install', '-q', '--no-deps', *headless]):
         sys.exit('opencv could not be installed; fix: apt install libgl1 libglib2.0-0, then make setup once more')
 
 
@@ -92,9 +107,11 @@ def main():
     print(f'setting up {folder} (about two minutes, 5 GB)', flush=True)
 
     open(unfinished, 'w').close()
+    without_mmpose = reason_without_mmpose()
+    from_source = [] if without_mmpose else [['--no-build-isolation', '-r', 'requirements-source.txt']]
     for arguments in (
         ['--use-pep517', '-r', 'requirements.lock'],
-        ['--no-build-isolation', '-r', 'requirements-source.txt'],
+        *from_source,
         ['--no-build-isolation', '-e', '.'],
     ):
         quietly = ['-q', '--disable-pip-version-check', '--no-input', '--no-deps']
@@ -103,6 +120,8 @@ def main():
     do_without_windows(python)
     if subprocess.call([python, os.path.join('tools', 'check_env.py')]):
         sys.exit(1)
+    if without_mmpose:
+        print(f'without mmpose and xtcocotools, which are optional: {without_mmpose}')
     os.remove(unfinished)
     open(os.path.join(folder, '.ready'), 'w').close()
     print(f'{folder} is ready after {time.time() - start:.0f} s')

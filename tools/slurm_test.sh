@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of test.py]: test through Slurm.
+# tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of capekit test]: test through Slurm.
 # GPUS (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5) and SRUN_ARGS come from the environment.
 set -euo pipefail
-[ $# -ge 4 ] || { echo "usage: $0 PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of test.py]" >&2; exit 2; }
+[ $# -ge 4 ] || { echo "usage: $0 PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of capekit test]" >&2; exit 2; }
 partition=$1 job=$2 config=$3 checkpoint=$4
 shift 4
 gpus=${GPUS:-8} per_node=${GPUS_PER_NODE:-8}
 exec srun -p "$partition" --job-name="$job" --gres="gpu:$per_node" --ntasks="$gpus" --ntasks-per-node="$per_node" \
     --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
-    python -u "$(dirname "$0")/test.py" "$config" "$checkpoint" --launcher slurm "$@"
+    python -u -m capekit test "$config" "$checkpoint" --launcher slurm "$@"

@@ -25,7 +25,8 @@ class Overrides(DictAction):
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments that training and testing share."""
-    parser.add_argument('config', help='a config file, such as configs/synthetic/capeformer_r18_synthetic_1shot.py')
+    parser.add_argument('config', help='a config file, such as configs/synthetic/capeformer_r18_synthetic_1shot.py; '
+                                       '`configs/...` that is not in this folder is the shipped one')
     parser.add_argument('--work-dir', help='where to write; default: work_dirs/<config name>[_<split>_<shots>]')
     add_protocol_arguments(parser)
     parser.add_argument('--cfg-options', nargs='+', action=Overrides, default={}, metavar='KEY=VALUE',

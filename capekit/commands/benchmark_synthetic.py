@@ -28,8 +28,9 @@ from capekit.evaluation.baselines import copy_support
 from capekit.evaluation.report import cell
 from capekit.files import atomic_write, write_json
 from capekit.registry import DATASETS
+from capekit.shipped import shipped_configs
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs/synthetic'
+CONFIGS = shipped_configs() / 'synthetic'
 COPY = 'copy'
 METHODS = (COPY, 'protonet', 'maml', 'finetune', 'pomnet', 'capeformer', 'fmmp', 'sdpnet_r18', 'sdpnet_hrnet18')
 METRICS = ('PCK@0.2', 'mPCK@.05:.20')

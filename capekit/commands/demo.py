@@ -21,7 +21,7 @@ from capekit.evaluation.baselines import copy_support
 from capekit.evaluation.report import cell
 from capekit.files import atomic_write
 
-CONFIG = Path(__file__).resolve().parents[2] / 'configs/synthetic/capeformer_r18_synthetic_1shot.py'
+CONFIG = 'configs/synthetic/capeformer_r18_synthetic_1shot.py'
 SHOTS = (1, 5)
 
 

@@ -1,8 +1,14 @@
 """What drives training and testing: configs, loops and hooks for mmengine's runner."""
 
+import importlib.util
+import pkgutil
+
 from .hooks import EpochSeedHook, PartRateHook, PlainCheckpointHook, ProgressBarHook
 from .loops import EpisodeTestLoop, EpisodeValLoop
 from .optim import CpuAmpOptimWrapper
+
+# mmengine 0.10.7 asks for mmcv's compiled operators by this name, which Python 3.14 dropped.
+vars(pkgutil).setdefault('find_loader', importlib.util.find_spec)
 
 __all__ = ['CpuAmpOptimWrapper', 'EpisodeTestLoop', 'EpisodeValLoop', 'EpochSeedHook', 'PartRateHook',
            'PlainCheckpointHook', 'ProgressBarHook']

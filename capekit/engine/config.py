@@ -21,6 +21,7 @@ from capekit.engine.crop_size import expand_image_size
 from capekit.engine.options import keys_read, parameters, refuse_unknown, resolve
 from capekit.engine.protocol import expand_protocol, renamed
 from capekit.errors import CapekitError
+from capekit.shipped import find_config
 
 # Which registry a typed dict belongs to, by the key it stands under; nested ones may inherit their parent's.
 _REGISTRIES = dict(
@@ -45,7 +46,7 @@ def load_config(config: str | Path | Config, cfg_options: dict | None = None) ->
     """Read a config file, apply overrides, do its `custom_imports`, expand its settings, check every name in it.
 
     Args:
-        config: path, or a config already loaded (it is copied).
+        config: path, `configs/...` of a shipped one in any folder, or a config already loaded (it is copied).
         cfg_options: overrides by dotted key.
 
     Raises:
@@ -53,8 +54,9 @@ def load_config(config: str | Path | Config, cfg_options: dict | None = None) ->
             imported, unknown names.
     """
     if not isinstance(config, Config):
-        if not Path(config).is_file():
-            raise CapekitError(f'config {config}: no such file{renamed(config)}')
+        if hint := renamed(config):
+            raise CapekitError(f'config {config}: no such file{hint}')
+        config = find_config(config)
         try:
             config = Config.fromfile(str(config), import_custom_modules=False)
         except Exception as error:  # a config is code

@@ -24,7 +24,14 @@ from capekit.choices import checked
 from capekit.errors import CapekitError
 from capekit.models.backbones import build_backbone
 from capekit.models.estimator import EpisodeEstimator
-from capekit.models.layers import Deconvolutions, Refinement, decode_heatmaps, gaussian_heatmaps, seen_by_all
+from capekit.models.layers import (
+    Deconvolutions,
+    Refinement,
+    decode_heatmaps,
+    gaussian_heatmaps,
+    require_refinement,
+    seen_by_all,
+)
 from capekit.models.losses import heatmap_mse
 from capekit.registry import MODELS
 from capekit.structures import Episode, Prediction, Task
@@ -77,6 +84,7 @@ class AdaptingEstimator(EpisodeEstimator):
                  refine: Refinement, sigma: float, data_preprocessor: dict | None, image_size: int | None):
         backbone = build_backbone(backbone, image_size)
         super().__init__(data_preprocessor, image_size, backbone)
+        require_refinement(refine, type(self).__name__)
         self.network = HeatmapNetwork(backbone, decoder_channels, max_keypoints)
         self.max_keypoints, self.steps, self.rate = max_keypoints, steps, rate
         self.refine, self.sigma = refine, sigma

@@ -65,6 +65,7 @@ def test_unscored_rows_of_the_published_test(split1):
 
 def test_against_mmpose():
     """Every row is one sample of mmpose's functions."""
+    pytest.importorskip('mmpose')
     from mmpose.evaluation.functional import keypoint_auc, keypoint_epe, keypoint_nme, keypoint_pck_accuracy
 
     rng = np.random.default_rng(0)

@@ -22,6 +22,7 @@ from capekit.models.layers import (
     gaussian_heatmaps,
     heatmap_pooling,
     masked_keys,
+    require_refinement,
     seen_by_all,
     sine_grid,
 )
@@ -143,6 +144,7 @@ class POMNetHead(nn.Module):
                  max_pairs: int = 64, reduction: Literal['release', 'paper'] = 'release', num_slots: int = 100,
                  refine: Refinement = 'quarter', heatmap_size: int = 64, sigma: float = 2.0):
         super().__init__()
+        require_refinement(refine, 'POMNetHead')
         if max_pairs < 1:
             raise CapekitError(f'POMNetHead: max_pairs={max_pairs} must be 1 or more')
         self.channels, self.refine, self.heatmap_size, self.sigma = channels, refine, heatmap_size, sigma

@@ -1,7 +1,7 @@
 """Small building blocks that several heads share, one idea a file."""
 
 from .cross_instance import CrossInstanceLayer
-from .decoding import Refinement, decode_heatmaps
+from .decoding import Refinement, decode_heatmaps, require_refinement
 from .deconvolution import Deconvolutions
 from .deformable_attention import DeformableAttention, sample_levels
 from .dynamic_convolution import DynamicDepthwise
@@ -36,5 +36,5 @@ __all__ = ['AttentionStructure', 'ConcatenationStructure', 'CrossInstanceLayer',
            'Match', 'Matching', 'Miner', 'Modulation', 'PoseReconstruction', 'PostNormAttention',
            'ProposalGenerator', 'Refinement', 'RefinementStage', 'SamplingSpread', 'SideAttentions', 'Sparsity',
            'Spread', 'StructureAttention', 'decode_heatmaps', 'edge_density', 'gaussian_heatmaps', 'heatmap_pooling',
-           'heatmap_weight', 'inverse_sigmoid', 'masked_keys', 'masked_mean', 'masked_softmax', 'sample_levels',
-           'seen_by_all', 'sine_grid', 'sine_numbers', 'sine_points', 'sparsity', 'structure_edges']
+           'heatmap_weight', 'inverse_sigmoid', 'masked_keys', 'masked_mean', 'masked_softmax', 'require_refinement',
+           'sample_levels', 'seen_by_all', 'sine_grid', 'sine_numbers', 'sine_points', 'sparsity', 'structure_edges']

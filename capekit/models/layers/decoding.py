@@ -1,12 +1,22 @@
 """From heat maps to points."""
 
+import importlib.util
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from capekit.errors import CapekitError
+
 Refinement = Literal['quarter', 'dark', 'none']
+
+
+def require_refinement(refine: str, owner: str) -> None:
+    """Raise a CapekitError, before anything is trained, where `decode_heatmaps` lacks what a refinement needs."""
+    if refine == 'dark' and importlib.util.find_spec('mmpose') is None:
+        raise CapekitError(f"{owner}: refine='dark' needs mmpose, which is not installed here (it is on Python 3.10 to "
+                           "3.12: make setup PYTHON=python3.11); without it: refine='quarter'")
 
 
 @torch.no_grad()

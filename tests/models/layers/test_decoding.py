@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from capekit.models.layers import decode_heatmaps, gaussian_heatmaps
+from capekit.errors import CapekitError
+from capekit.models.adaptation import FineTuneEstimator
+from capekit.models.heads import POMNetHead
+from capekit.models.layers import decode_heatmaps, gaussian_heatmaps, require_refinement
 
 
 def _released(heatmap):
@@ -32,6 +35,8 @@ def test_quarter_is_the_released_rule():
 @pytest.mark.parametrize(('refine', 'cells'), [('dark', 0.02), ('quarter', 0.26), ('none', 0.51)])
 def test_how_near_each_refinement_comes(refine, cells):
     """Gaussians whose centres are not on cells."""
+    if refine == 'dark':
+        pytest.importorskip('mmpose')
     centres = 10 + 44 * torch.rand(50, 2, generator=torch.Generator().manual_seed(0))
     grid = torch.arange(64.0)
     offset = grid - centres[..., None]
@@ -43,8 +48,18 @@ def test_how_near_each_refinement_comes(refine, cells):
 
 
 def test_dark_leaves_empty_maps_alone():
+    pytest.importorskip('mmpose')
     maps, _ = gaussian_heatmaps(torch.tensor([[0.5, 0.5], [0.3, 0.4]]), torch.tensor([False, True]))
     points, _ = decode_heatmaps(maps, 'dark')
     torch.testing.assert_close(points[0], torch.full((2,), -1 / 64))
     assert (points[1] - torch.tensor([0.3, 0.4])).abs().max() < 0.01
     assert decode_heatmaps(torch.zeros(3, 8, 8), 'dark')[0].isfinite().all()
+
+
+def test_dark_without_mmpose_is_refused_before_anything_is_trained(monkeypatch):
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    require_refinement('quarter', 'POMNetHead')
+    for method, owner in ((POMNetHead, 'POMNetHead'), (FineTuneEstimator, 'FineTuneEstimator')):
+        arguments = dict(in_channels=[8]) if method is POMNetHead else dict(backbone={})
+        with pytest.raises(CapekitError, match=f"{owner}: refine='dark' needs mmpose, which is not installed"):
+            method(**arguments, refine='dark')

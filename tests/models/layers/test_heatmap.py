@@ -1,6 +1,7 @@
 """Heat maps against mmpose's codec, pooling against its definition."""
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from capekit.models.layers import gaussian_heatmaps, heatmap_pooling
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.floats(-80, 340), st.floats(-80, 340), st.booleans()), min_size=1, max_size=8))
 def test_equal_to_mmpose(keypoints):
+    pytest.importorskip('mmpose')
     from mmpose.codecs.utils import generate_gaussian_heatmaps
     points = np.array([k[:2] for k in keypoints], np.float32)
     visible = np.array([k[2] for k in keypoints])
