@@ -36,7 +36,7 @@ types: setup
 	$(RUN) -m mypy
 
 docs: setup
-	$(RUN) -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 demo: setup
 	$(RUN) tools/demo.py $(ARGS)
