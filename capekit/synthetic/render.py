@@ -359,7 +359,7 @@ def _seen(covers: np.ndarray, figure: Figure, drawn: np.ndarray) -> np.ndarray:
     count = len(figure.appearance.looks)
     sizes = np.array([look.size for look in figure.appearance.looks]) * figure.unit * 0.35
     places = np.floor((figure.points[:count, None] + spokes * sizes[:, None, None]) * OVERSAMPLING).astype(int)
-    inside = ((places >= 0) & (places < (width, height))).all(-1)
+    inside = np.all((places >= 0) & (places < (width, height)), -1)
     x, y = np.clip(places[..., 0], 0, width - 1), np.clip(places[..., 1], 0, height - 1)
     free = (covers[y, x] <= drawn[:, None]) & inside
     return (free.mean(1) >= 0.5) & inside[:, 8] & figure.present[:count]
