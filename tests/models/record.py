@@ -3,7 +3,7 @@
     python tests/models/record.py [CASE ...]        # writes tests/models/recorded/CASE.npz
 
 Run it only on code that passes tests/models/test_parity.py, and only when an answer is meant to change. Weights, images
-and points are not stored: they follow from names by a recipe that depends on no library's defaults.
+and points are not stored, they follow from a recipe that depends on no library's defaults.
 """
 
 import sys
@@ -38,11 +38,11 @@ def _random(name: str) -> np.random.RandomState:
     return np.random.RandomState(zlib.crc32(name.encode()))
 
 
-def _fill(name: str, value: torch.Tensor) -> torch.Tensor:
-    """A parameter or buffer of that name and shape, none of it zero."""
+def _fill(place: int, name: str, value: torch.Tensor) -> torch.Tensor:
+    """A parameter or buffer of that shape, none of it zero: by its place, which stays where names change."""
     if not value.is_floating_point():
         return value
-    draws = torch.from_numpy(_random(name).standard_normal(tuple(value.shape)))
+    draws = torch.from_numpy(_random(f'parameter {place}').standard_normal(tuple(value.shape)))
     if name.endswith('running_var'):
         return (1 + 0.1 * draws).abs().to(value.dtype)
     if value.dim() > 1:
@@ -55,7 +55,8 @@ def estimator_of(case: str) -> torch.nn.Module:
     """The small estimator of a case with its weights, in eval mode."""
     config, options = CASES[case]
     estimator = init_estimator(ROOT / f'configs/_base_/models/{config}.py', cfg_options=options)
-    estimator.load_state_dict({name: _fill(name, value) for name, value in estimator.state_dict().items()})
+    state = estimator.state_dict()
+    estimator.load_state_dict({name: _fill(place, name, state[name]) for place, name in enumerate(state)})
     return estimator
 
 
