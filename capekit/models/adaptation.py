@@ -152,8 +152,7 @@ class FineTuneEstimator(AdaptingEstimator):
     k. Fine-tuning updates the whole network with Adam, as Nakamura and Harada (2019) recommend for few images of
     a domain that differs.
 
-    Args:
-        as in `AdaptingEstimator`.
+    The arguments are those of `AdaptingEstimator`.
     """
 
     def __init__(self, backbone: dict, decoder_channels: int = 256, max_keypoints: int = 68,
