@@ -4,13 +4,15 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: help setup test lint demo benchmark benchmark-synthetic lock clean
+.PHONY: help setup test lint types docs demo benchmark benchmark-synthetic lock clean
 
 help:
 	@echo 'make setup      .venv with everything capekit needs (PYTHON=python3.11 chooses a Python, 3.10 to 3.14)'
 	@echo 'make demo       train, test and draw on synthetic data'
 	@echo 'make test       the test suite             (ARGS="-k registry" passes options on)'
-	@echo 'make lint       ruff                       (ARGS=--fix fixes)'
+	@echo 'make lint       ruff and codespell         (ARGS=--fix fixes what ruff can), then make types'
+	@echo 'make types      mypy'
+	@echo 'make docs       the site, into site/'
 	@echo 'make benchmark  measure speed and memory   (ARGS=... passes options on)'
 	@echo 'make benchmark-synthetic  methods at an equal budget on generated data (METHODS="pomnet maml" ARGS="--minutes 10")'
 	@echo 'make lock       write requirements.lock anew (with uv: pip install uv)'
@@ -27,6 +29,14 @@ test: setup
 
 lint: setup
 	$(RUN) -m ruff check . $(ARGS)
+	$(VENV)/bin/codespell
+	$(MAKE) --no-print-directory types
+
+types: setup
+	$(RUN) -m mypy
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 demo: setup
 	$(RUN) tools/demo.py $(ARGS)
@@ -42,5 +52,5 @@ lock:
 		--custom-compile-command 'make lock' requirements-dev.txt -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build site *.egg-info
 	find capekit tools tests configs -name __pycache__ -type d -prune -exec rm -rf {} +

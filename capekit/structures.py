@@ -85,16 +85,17 @@ class Episode:
 
     def pin_memory(self) -> 'Episode':
         """Used by the data loader before a copy to a CUDA device."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Episode(**{name: value.pin_memory() if isinstance(value, Tensor) else value
-                          for name, value in tensors.items()})
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        pinned: dict = {name: value.pin_memory() if isinstance(value, Tensor) else value
+                        for name, value in values.items()}
+        return Episode(**pinned)
 
     @staticmethod
     def collate(episodes: list) -> 'Episode':
         """Join batches along B, padding the keypoint slots to the largest count: a data loader's `collate_fn`."""
         slots = max(episode.query_points.shape[1] for episode in episodes)
         slot_dims = dict(support_points=2, support_visible=2, query_points=1, query_visible=1)
-        joined = {}
+        joined: dict = {}
         for f in fields(Episode):
             values = [getattr(episode, f.name) for episode in episodes]
             if f.name in slot_dims:

@@ -112,7 +112,7 @@ def audit(ann_files: Sequence[str], images: str | None = None, shots: int = 1, q
     found = join_instances(ann_files, files)
     counts = keypoint_counts(records, found)
     missing = missing_image_files(found, images) if images is not None else set()
-    faults = _decode_all(found, missing, images) if decode else {}
+    faults = _decode_all(found, missing, images) if decode and images is not None else {}
 
     result = Audit(files=ann_files, images=images, shots=shots, queries=queries, categories=[], skipped=_skipped(files))
     for id_, record in records.items():
@@ -133,7 +133,7 @@ def audit(ann_files: Sequence[str], images: str | None = None, shots: int = 1, q
 
 def _problems(result: Audit, records: dict, found: list, counts: dict, missing: set, faults: dict) -> list:
     problems = []
-    if missing:
+    if missing and result.images is not None:
         names = {id_: record['name'] for id_, record in records.items()}
         problems.append(describe_missing(found, missing, names, result.images))
     problems += [f'{file}: {fault}' for file, fault in faults.items()]
@@ -156,7 +156,7 @@ def _problems(result: Audit, records: dict, found: list, counts: dict, missing: 
 
 def _notes(result: Audit, files: list) -> list:
     notes = [f'{number} annotation(s) do not count: {reason}' for reason, number in result.skipped.items()]
-    by_name = {}
+    by_name: dict[str, list[CategoryAudit]] = {}
     for category in result.categories:
         plain = ''.join(letter for letter in category.name.casefold() if letter.isalnum())
         by_name.setdefault(plain, []).append(category)

@@ -112,7 +112,7 @@ def join_categories(paths: Sequence[str], files: Sequence[dict]) -> dict[int, di
     Raises:
         CapekitError: one id means two categories.
     """
-    records = {}
+    records: dict[int, dict] = {}
     for path, content in zip(paths, files, strict=True):
         for record in content['categories']:
             known = records.setdefault(record['id'], record)
@@ -132,7 +132,7 @@ def join_instances(paths: Sequence[str], files: Sequence[dict]) -> list[RawInsta
     for path, content in zip(paths, files, strict=True):
         described = {record['id'] for record in content['categories']}
         images = {image['id']: image for image in content['images']}
-        per_image = {image_id: [] for image_id in images}
+        per_image: dict[int, list] = {image_id: [] for image_id in images}
         orphans = 0
         for annotation in content['annotations']:
             if annotation['category_id'] not in described:
@@ -156,11 +156,12 @@ def join_instances(paths: Sequence[str], files: Sequence[dict]) -> list[RawInsta
                 if key in seen or skip_reason(annotation, image):
                     continue
                 here.add(key)
+                bbox = clip_box(annotation['bbox'], image['width'], image['height'])
+                assert bbox is not None  # else there is a reason to skip it
                 found.append(RawInstance(
                     category_id=annotation['category_id'], keypoints=annotation['keypoints'],
-                    bbox=clip_box(annotation['bbox'], image['width'], image['height']),
-                    image_file=image['file_name'], image_size=(image['width'], image['height']), image_id=image_id,
-                    annotation_id=annotation['id'], ann_file=path))
+                    bbox=bbox, image_file=image['file_name'], image_size=(image['width'], image['height']),
+                    image_id=image_id, annotation_id=annotation['id'], ann_file=path))
         seen |= here
     return found
 
@@ -187,7 +188,7 @@ def select_categories(records: dict[int, dict], spec, paths: Sequence[str]) -> d
 
 def keypoint_counts(records: dict[int, dict], found: Sequence[RawInstance]) -> dict[int, int]:
     """Keypoints of each category: as many as it names; where it names none, as many as most annotations of it hold."""
-    lengths = {id_: Counter() for id_ in records}
+    lengths: dict[int, Counter] = {id_: Counter() for id_ in records}
     for instance in found:
         lengths[instance.category_id][len(instance.keypoints) // 3] += 1
     return {id_: len(record.get('keypoints') or ()) or (lengths[id_].most_common(1) or [(0, 0)])[0][0]

@@ -111,7 +111,7 @@ def convert(method: str, content: dict) -> dict:
     state = content.get('state_dict', content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise CapekitError('the file holds no state dict')
-    converted = {}
+    converted: dict[str, torch.Tensor] = {}
     for name, value in state.items():
         new = CONVERTERS[method](name)
         if new in converted and not torch.equal(converted[new], value):

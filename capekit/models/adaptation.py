@@ -155,8 +155,7 @@ class FineTuneEstimator(AdaptingEstimator):
     k. Fine-tuning updates the whole network with Adam, as Nakamura and Harada (2019) recommend for few images of
     a domain that differs.
 
-    Args:
-        as in `AdaptingEstimator`.
+    The arguments are those of `AdaptingEstimator`.
     """
 
     @checked

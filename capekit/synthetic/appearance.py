@@ -114,7 +114,7 @@ class _Pen:
 
     def grid(self) -> tuple:
         axis = (np.arange(self.side) + 0.5) / self.side * 2 - 1
-        return np.meshgrid(axis, axis)
+        return tuple(np.meshgrid(axis, axis))
 
 
 DARK, LIGHT = (26, 24, 30), (250, 250, 246)
@@ -258,6 +258,7 @@ def tile(texture: str) -> np.ndarray:
     """(TILE, TILE) uint8: how much of a paint's second colour shows, 0 to 255. Do not write to it."""
     y, x = np.mgrid[:TILE, :TILE] / TILE
     rng = np.random.default_rng(TEXTURES.index(texture))
+    field: np.ndarray
     if texture == 'plain':
         field = np.zeros((TILE, TILE))
     elif texture == 'stripes':
@@ -284,7 +285,9 @@ def choose_looks(rng: np.random.Generator, shapes: list, sizes: np.ndarray, take
     (up to a hundred or so of them).
     """
     free = [colour for colour in range(len(COLOURS)) if colour not in taken]
-    order, looks, used = [], [], set()
+    order: list = []
+    looks: list[Look] = []
+    used: set[tuple[int, int]] = set()
     for k, names in enumerate(shapes):
         if k in twins:
             looks.append(looks[twins[k]])

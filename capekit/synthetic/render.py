@@ -1,6 +1,7 @@
 """Draws scenes: a cluttered background, figures made of limbs, panels and part looks, occluders, light, noise."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,7 +49,7 @@ class Canvas:
             return
         corners = np.round((outline - (x0, y0)) * 16).astype(np.int32)
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-        cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, 4)
+        cv2.fillPoly(mask, [corners], (255,), cv2.LINE_AA, 4)
         window = self.pixels[y0:y1, x0:x1]
         weight = cv2.merge([mask] * 4)
         source = np.empty_like(window)
@@ -76,7 +77,8 @@ class Canvas:
         window = self.pixels[y0:y1, x0:x1]
         kept = cv2.multiply(window, 255 - cv2.merge([turned[..., 3]] * 4), scale=1 / 255)
         if gain != 1.0:
-            turned = cv2.multiply(turned, (gain, gain, gain, 1.0))
+            gains: Any = (gain, gain, gain, 1.0)  # a scalar to OpenCV, which its stubs leave out
+            turned = cv2.multiply(turned, gains)
             turned[..., :3] = np.minimum(turned[..., :3], turned[..., 3:])
         window[...] = cv2.add(turned, kept)
 
@@ -164,8 +166,9 @@ def draw_figure(canvas: Canvas, figure: Figure, rng: np.random.Generator) -> np.
         corners = points[list(part.points)]
         if part.widths:
             first, last = (max(w * scale, 2.0) for w in part.widths)
-            canvas.fill(capsule(*corners, first + 2 * line, last + 2 * line), dark, number)
-            canvas.fill(capsule(*corners, first, last), sheets[part.paint], number)
+            start, end = corners
+            canvas.fill(capsule(start, end, first + 2 * line, last + 2 * line), dark, number)
+            canvas.fill(capsule(start, end, first, last), sheets[part.paint], number)
         else:
             outline = round_corners(corners)
             middle = outline.mean(0)
@@ -280,7 +283,7 @@ def photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             side * rng.uniform(0.2, 0.5),
             side * rng.uniform(0.2, 0.5),
         )
-        cv2.fillPoly(shadow, [np.round(band).astype(np.int32)], 255)
+        cv2.fillPoly(shadow, [np.round(band).astype(np.int32)], (255,))
         light *= 1 - cv2.GaussianBlur(shadow, (0, 0), side * 0.02).astype(np.float32) * np.float32(
             rng.uniform(0.2, 0.4) / 255
         )
@@ -356,7 +359,7 @@ def _seen(covers: np.ndarray, figure: Figure, drawn: np.ndarray) -> np.ndarray:
     count = len(figure.appearance.looks)
     sizes = np.array([look.size for look in figure.appearance.looks]) * figure.unit * 0.35
     places = np.floor((figure.points[:count, None] + spokes * sizes[:, None, None]) * OVERSAMPLING).astype(int)
-    inside = ((places >= 0) & (places < (width, height))).all(-1)
+    inside = np.all((places >= 0) & (places < (width, height)), -1)
     x, y = np.clip(places[..., 0], 0, width - 1), np.clip(places[..., 1], 0, height - 1)
     free = (covers[y, x] <= drawn[:, None]) & inside
     return (free.mean(1) >= 0.5) & inside[:, 8] & figure.present[:count]

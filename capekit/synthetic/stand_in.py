@@ -42,7 +42,8 @@ def render_from_annotations(ann_files: list, images: str | os.PathLike, seed: in
     paths = [str(path) for path in ann_files]
     files = [read_annotation_file(path)[0] for path in paths]
     categories = join_categories(paths, files)
-    objects, records = {}, {}
+    objects: dict[str, dict] = {}
+    records: dict[str, dict] = {}
     for path, content in zip(paths, files, strict=True):
         names = {image['id']: image['file_name'] for image in content['images']}
         for image in content['images']:

@@ -112,7 +112,7 @@ def _draw_instance(category, rng: np.random.Generator) -> tuple:
 
 def _annotation_file(records: list) -> dict:
     """COCO keypoint content of some categories; ids are unique over all files."""
-    content = dict(images=[], annotations=[], categories=[])
+    content: dict[str, list] = dict(images=[], annotations=[], categories=[])
     for record, found in records:
         content['categories'].append(record)
         for number, (image, annotation) in enumerate(found):

@@ -37,13 +37,13 @@ def padding_figure(episode: Episode, paddings: Sequence[tuple[str, Padding]]):
               ('query', episode.query_images[0], episode.query_points, episode.query_visible))
     count = int(episode.num_keypoints[0])
     for axes, (name, image, points, visible) in zip(grid, panels, strict=True):
-        image, size = image.permute(1, 2, 0).numpy(), image.shape[-1]
-        draw_keypoints(axes[0], image, points[0, :count].numpy() * size, visible[0, :count].numpy(),
+        pixels, size = image.permute(1, 2, 0).numpy(), image.shape[-1]
+        draw_keypoints(axes[0], pixels, points[0, :count].numpy() * size, visible[0, :count].numpy(),
                        episode.links[0].numpy(), f'{name}: {count} keypoints')
         for panel, (title, padding) in zip(axes[1:], paddings, strict=True):
             padded, seen = padding.pad(points, visible)
-            draw_keypoints(panel, image, padded[0].numpy() * size, seen[0].numpy(), padding.edges(seen)[0],
-                           f'{name}: {title}', colors=_padded_colors(padding))
+            draw_keypoints(panel, pixels, padded[0].numpy() * size, seen[0].numpy(), padding.edges(seen)[0],
+                           f'{name}: {title}', colors=list(_padded_colors(padding)))
     figure.tight_layout(pad=0.4)
     return figure
 

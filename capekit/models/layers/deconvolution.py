@@ -11,15 +11,17 @@ class Deconvolutions(nn.Sequential):
     """
 
     def __init__(self, in_channels: int, channels: int, outputs: int):
-        layers = []
+        layers: list[nn.Module] = []
         for width in (in_channels, channels, channels):
             layers += [nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1, bias=False),
                        nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
-        super().__init__(*layers, nn.Conv2d(channels, outputs, 1))
+        last = nn.Conv2d(channels, outputs, 1)
+        super().__init__(*layers, last)
         for layer in self:
             if isinstance(layer, (nn.ConvTranspose2d, nn.Conv2d)):
                 nn.init.normal_(layer.weight, std=0.001)
-        nn.init.zeros_(self[-1].bias)
+        assert last.bias is not None
+        nn.init.zeros_(last.bias)
 
     def forward(self, maps: Tensor) -> Tensor:
         # Only the layout changes. On CPUs the deconvolutions are a seventh faster in this one, and as fast as a matrix

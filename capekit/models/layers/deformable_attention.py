@@ -43,7 +43,7 @@ def sample_levels(values: list, locations: Tensor, weights: Tensor) -> Tensor:
 
 def _sample_by_grid(values: list, locations: Tensor, weights: Tensor) -> Tensor:
     heads = locations.shape[2]
-    total = 0
+    total = locations.new_zeros(())
     for level, value in enumerate(values):
         grid = (2 * locations[:, :, :, level] - 1).transpose(1, 2).flatten(0, 1)  # (N * M, Q, P, 2)
         read = F.grid_sample(value.flatten(0, 1), grid, mode='bilinear', padding_mode='zeros', align_corners=False)

@@ -37,7 +37,7 @@ class GraphConvolutions(nn.Module):
 
     def forward(self, tokens: Tensor, structure: Tensor) -> Tensor:
         """tokens (..., K, C), structure (..., K, K): how much i listens to j -> (..., K, C)."""
-        modulation = 1.0
+        modulation: Tensor | float = 1.0
         if self.modulation == 'fixed':
             modulation = self.modulations[:tokens.shape[-2]]
         elif self.modulation == 'self':

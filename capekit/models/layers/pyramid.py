@@ -20,7 +20,7 @@ class FeaturePyramid(nn.Module):
 
     def forward(self, maps: list) -> list[Tensor]:
         """maps (N, C_i, H_i, W_i), fine to coarse -> levels (N, C, H_i, W_i), coarse to fine."""
-        levels = []
+        levels: list[Tensor] = []
         for projection, feature_map in zip(self.projections, reversed(maps), strict=True):
             level = projection(feature_map)
             if levels:

@@ -8,12 +8,13 @@ class MLP(nn.Sequential):
     """`depth` x (Linear + GELU), then Linear to `outputs`, zero-initialised: it starts by changing nothing."""
 
     def __init__(self, channels: int, outputs: int, depth: int = 3):
-        layers = []
+        layers: list[nn.Module] = []
         for _ in range(depth):
             layers += [nn.Linear(channels, channels), nn.GELU()]
-        super().__init__(*layers, nn.Linear(channels, outputs))
-        nn.init.zeros_(self[-1].weight)
-        nn.init.zeros_(self[-1].bias)
+        last = nn.Linear(channels, outputs)
+        super().__init__(*layers, last)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
 
 class FeedForward(nn.Module):

@@ -30,7 +30,7 @@ def animal_face(rng, plan):
     plan.panel(muzzle, 1, 0.0)
     chin = plan.point('chin', 0, drop * 1.0, 0.1)
     forehead = plan.point('forehead', 0, -0.55, 0.05) if rng.random() < 0.6 else None
-    sides = {}
+    sides: dict = {}
     horns = rng.random() < 0.35
     cheeks = rng.random() < 0.5
     inner_ears = rng.random() < 0.4

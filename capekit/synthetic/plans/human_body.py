@@ -25,7 +25,7 @@ def human_body(rng, plan):
         plan.link(crown, eyes[0], eyes[1], crown)
     toes, hands = rng.random() < 0.4, rng.random() < 0.3
     girdle, hips = [], []
-    firsts = {}
+    firsts: dict = {}
     for n, (side, sign) in enumerate(SIDES):
         twin = (lambda ends: None) if n == 0 else (lambda ends, firsts=firsts: firsts[ends])
         chain = {}

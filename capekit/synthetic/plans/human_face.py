@@ -47,7 +47,8 @@ def human_face(rng, plan, full=None):
     ]
     plan.panel(hair, 1, -0.3)
     plan.point(None, 0, eye_y, 0.1)  # shapes nothing; without it a seed would draw other faces
-    brows, corners = [], []
+    brows: list = []
+    corners: list = []
     for side, sign in SIDES:
         mirrored = sign < 0
         brow = [

@@ -67,9 +67,10 @@ def vehicle(rng, plan):
         length, tall = rng.uniform(0.75, 0.95), rng.uniform(0.3, 0.42)
         roof = tall if kind == 'car' else tall * 1.5
         front, back = (rng.uniform(0.25, 0.4), rng.uniform(0.4, 0.6)) if kind == 'car' else (0.86, 0.92)
-        side = 0.25
-        body, made = {}, {}
-        for face, z in (('near', side), ('far', -side)):
+        deep = 0.25
+        body: dict = {}
+        made: dict = {}
+        for face, z in (('near', deep), ('far', -deep)):
             for name, x, y in (
                 ('front_bottom', length, 0.25),
                 ('front_top', length * 0.97, 0.25 - tall),
@@ -96,31 +97,31 @@ def vehicle(rng, plan):
         wheels = int(rng.integers(2, 4)) if kind == 'bus' else 2
         for n in range(wheels):
             x = mirror * length * (0.6 - 1.2 * n / (wheels - 1))
-            made[n] = plan.point(f'wheel_{n + 1}', x, 0.28, side + 0.06, shapes=['wheel'], scale=rng.uniform(1.6, 2.0))
+            made[n] = plan.point(f'wheel_{n + 1}', x, 0.28, deep + 0.06, shapes=['wheel'], scale=rng.uniform(1.6, 2.0))
         plan.link(ring[0], *made.values())
-        lamp = plan.point('headlamp', mirror * length * 0.86, 0.06, side + 0.03, shapes=['lamp', 'eye', 'ring'])
+        lamp = plan.point('headlamp', mirror * length * 0.86, 0.06, deep + 0.03, shapes=['lamp', 'eye', 'ring'])
         plan.link(lamp, ring[1])
-        tail = plan.point('tail_lamp', -mirror * length * 0.86, 0.04, side + 0.03, shapes=['lamp', 'half', 'stripes'])
+        tail = plan.point('tail_lamp', -mirror * length * 0.86, 0.04, deep + 0.03, shapes=['lamp', 'half', 'stripes'])
         plan.link(tail, ring[4])
         panes = int(rng.integers(1, 3)) if kind == 'car' else int(rng.integers(2, 5))
         left, right = -back * 0.8 * length, front * 0.85 * length
-        middles = []
+        middles: list[int] = []
         for n in range(panes):
             x0, x1 = (left + (right - left) * (n + u) / panes for u in (0.1, 0.9))
             y0, y1 = 0.1 - tall - roof * 0.45, 0.14 - tall
-            pane = [plan.point(None, mirror * x, y, side + 0.01) for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))]
+            pane = [plan.point(None, mirror * x, y, deep + 0.01) for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))]
             plan.panel(pane, 2, 0.005)
             if panes < 4:
                 middle = plan.point(
                     f'window_{n + 1}',
                     mirror * (x0 + x1) / 2,
                     (y0 + y1) / 2,
-                    side + 0.03,
+                    deep + 0.03,
                     shapes=['cross', 'half', 'stripes', 'checker', 'star'],
                 )
                 plan.link(ring[3] if n == 0 else middles[-1], middle)
                 middles.append(middle)
         handle = plan.point(
-            'door', mirror * 0.1 * length, 0.0, side + 0.03, shapes=['nail', 'button', 'diamond', 'disc']
+            'door', mirror * 0.1 * length, 0.0, deep + 0.03, shapes=['nail', 'button', 'diamond', 'disc']
         )
         plan.link(handle, made[0])
