@@ -82,9 +82,9 @@ class AdaptingEstimator(EpisodeEstimator):
 
     def __init__(self, backbone: dict, decoder_channels: int, max_keypoints: int, steps: int, rate: float,
                  refine: Refinement, sigma: float, data_preprocessor: dict | None, image_size: int | None):
+        require_refinement(refine, type(self).__name__)
         backbone = build_backbone(backbone, image_size)
         super().__init__(data_preprocessor, image_size, backbone)
-        require_refinement(refine, type(self).__name__)
         self.network = HeatmapNetwork(backbone, decoder_channels, max_keypoints)
         self.max_keypoints, self.steps, self.rate = max_keypoints, steps, rate
         self.refine, self.sigma = refine, sigma

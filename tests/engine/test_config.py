@@ -153,8 +153,8 @@ custom_imports = dict(imports=['greeting_hooks'], allow_failed_imports=False)
 custom_hooks = [dict(type='GreetingHook', word='hello', priority='LOW')]
 """)
     load_config(load_config(path))
-    with pytest.raises(CapekitError, match="unknown option 'wrod' for GreetingHook; did you mean 'word'"):
-        load_config(path, {'custom_hooks': [dict(type='GreetingHook', wrod='hello')]})
+    with pytest.raises(CapekitError, match="unknown option 'wodr' for GreetingHook; did you mean 'word'"):
+        load_config(path, {'custom_hooks': [dict(type='GreetingHook', wodr='hello')]})
 
 
 @pytest.mark.parametrize(('source', 'imports', 'message'), [
