@@ -2,13 +2,15 @@
 
     python tools/analysis/benchmark.py CONFIG [--episodes 200] [--shots 1 5] [--train-seconds 20] [--json OUT]
 
-Prints crops per second and core, training samples per second, test pairs per second with and without keeping encoded
-images, their ratio, and the peak memory. The data are the config's: change the paths with --cfg-options.
+Prints crops per second and core, training samples per second, what the parts of the estimator take, what it gains that a
+support set is prepared once for all its queries, test pairs per second with and without keeping encoded images, their
+ratio, and the peak memory. The data are the config's: change the paths with --cfg-options.
 """
 
 import argparse
 import resource
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -18,12 +20,12 @@ from torch.utils.data import DataLoader
 
 from capekit.apis import init_estimator
 from capekit.commands.arguments import Overrides, add_protocol_arguments, load_with_protocol
-from capekit.datasets import TrainEpisodes, released_test_plan
+from capekit.datasets import EpisodeKey, TestPlan, TrainEpisodes, released_test_plan
 from capekit.engine.config import build
 from capekit.engine.inference import EpisodePredictor
 from capekit.files import write_json
 from capekit.registry import DATASETS
-from capekit.structures import Episode
+from capekit.structures import Episode, Task
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,6 +36,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--categories', type=int, default=1, help='test categories, the first of the file')
     parser.add_argument('--episodes', type=int, default=200, help='of a test category (200 in the protocol)')
     parser.add_argument('--pairs', type=int, default=64, help='rows for the plain loop, which is slow')
+    parser.add_argument('--rounds', type=int, default=5, help='of each part, whose least time counts')
     parser.add_argument('--train-seconds', type=float, default=20)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--json', metavar='OUT', help='also write the figures to this file')
@@ -55,6 +58,7 @@ def main() -> None:
         queries = plan.queries.shape[1]
         chosen = list(test_set.categories)[:args.categories]
         numbers = np.flatnonzero(np.isin(test_set.category_ids[plan.queries[:, 0]], chosen))
+        figures += part_seconds(estimator, test_set, plan, numbers[0], shots, args)
         predictor = EpisodePredictor(estimator, test_set, config.test_dataloader.batch_size)
         kept = rate(predictor.predict(plan, numbers), len(numbers) * queries)
         some = numbers[:max(1, args.pairs // queries)]
@@ -71,6 +75,44 @@ def main() -> None:
     if args.json:
         write_json(args.json, dict(config=args.config, device=args.device, threads=torch.get_num_threads(),
                                    torch=torch.__version__, figures=dict(figures)))
+
+
+@torch.no_grad()
+def part_seconds(estimator, dataset, plan: TestPlan, number: int, shots: int, args: argparse.Namespace) -> list:
+    """Milliseconds of the parts of one episode, and preparing its supports once beside once per query."""
+    row, queries = plan.supports[number].tolist(), plan.queries[number].tolist()
+    episodes = Episode.collate([dataset[EpisodeKey((*row, query))] for query in queries]).to(args.device)
+    task, count = episodes.task, len(queries)
+    one = Task(task.num_keypoints[:1], task.links[:1], task.names[:1])
+    supports = (episodes.support_images[0], episodes.support_points[0], episodes.support_visible[0])
+    support = {name: value[None] for name, value in estimator.encode_support(*supports).items()}
+    repeated = {name: value.expand(count, *value.shape[1:]) for name, value in support.items()}
+    query = estimator.encode_query(episodes.query_images)
+    state = estimator.prepare(support, one)
+    parts = {
+        'encode a support image': (lambda: estimator.encode_support(*supports), shots),
+        'encode a query image': (lambda: estimator.encode_query(episodes.query_images), count),
+        'prepare a support set': (lambda: estimator.prepare(support, one), 1),
+        'answer a query': (lambda: estimator.answer(state, query), count),
+        f'head, {count} queries, prepared once': (lambda: estimator.answer(estimator.prepare(support, one), query), 1),
+        f'head, {count} queries, prepared for each': (
+            lambda: estimator.answer(estimator.prepare(repeated, task), query), 1)}
+    least = dict.fromkeys(parts, float('inf'))
+    for _ in range(args.rounds):  # taking turns, so that other work on the machine disturbs all alike
+        for name, (part, divisor) in parts.items():
+            least[name] = min(least[name], seconds(part, args.device) / divisor)
+    *_, once, each = least.values()
+    return [*((f'{name}, {shots} shot, ms', 1000 * value) for name, value in least.items()),
+            (f'gain of preparing once, {shots} shot', each / once)]
+
+
+def seconds(part: Callable[[], object], device: str) -> float:
+    """Of one call."""
+    start = time.perf_counter()
+    part()
+    if device.startswith('cuda'):
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 def rate(batches, count: int) -> float:

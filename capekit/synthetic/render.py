@@ -217,10 +217,7 @@ def scatter(
         else:
             outline = _blob(rng, x, y, radius)
         paint = Paint(first, second, str(rng.choice(TEXTURES)))
-        low = np.floor(outline.min(0)).astype(int)
-        extent = np.ceil(outline.max(0)).astype(int) - low + 1
         sheet = texture_sheet(paint, width, height, (x, y), rng.uniform(-np.pi, np.pi), max(size / TILE / 1.3, 0.2))
-        del extent
         canvas.fill(outline + (outline - (x, y)) * 0.08, (COLOURS[first] * 0.42).astype(np.uint8), number)
         canvas.fill(outline, sheet, number)
 

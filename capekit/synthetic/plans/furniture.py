@@ -81,7 +81,7 @@ def furniture(rng, plan):
         if rng.random() < 0.7 or kind == 'sofa':
             plan.panel([corners[2], top[0], top[1], corners[3]], 2, -0.005)
         if kind in ('sofa', 'chair', 'swivel_chair') and (kind == 'sofa' or rng.random() < 0.4):
-            for corner, _back, name in ((corners[0], top[1], 'left'), (corners[1], top[0], 'right')):
+            for corner, name in ((corners[0], 'left'), (corners[1], 'right')):
                 x, y, z = plan.xyz[corner]
                 arm = plan.point(f'arm_{name}', x * 1.05, y - tall * 0.4, z)
                 plan.limb(corner, arm, thick, thick, 1)
