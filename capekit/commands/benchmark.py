@@ -2,9 +2,9 @@
 
     python tools/analysis/benchmark.py CONFIG [--episodes 200] [--shots 1 5] [--train-seconds 20] [--json OUT]
 
-Prints crops per second and core, training samples per second, what the parts of the estimator take, what it gains that a
-support set is prepared once for all its queries, test pairs per second with and without keeping encoded images, their
-ratio, and the peak memory. The data are the config's: change the paths with --cfg-options.
+Prints crops per second and core, training samples per second, what the parts of the estimator take and what preparing a
+support set once for all its queries gains, test pairs per second with and without keeping encoded images, their ratio,
+and the peak memory. The data are the config's: change the paths with --cfg-options.
 """
 
 import argparse
