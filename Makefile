@@ -30,6 +30,7 @@ test: setup
 lint: setup
 	$(RUN) -m ruff check . $(ARGS)
 	$(VENV)/bin/codespell
+	$(MAKE) --no-print-directory types
 
 types: setup
 	$(RUN) -m mypy

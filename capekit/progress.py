@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
@@ -22,7 +23,7 @@ class Bar:
         done: units that are done already.
     """
 
-    _progress = None
+    _progress: Any = None  # rich's, while one is open
     _open = 0
 
     def __init__(self, description: str, total: int, done: int = 0):

@@ -55,7 +55,8 @@ def find_option(registry: Registry, config: dict, name: str) -> inspect.Paramete
     A `**kwargs` passes options on to the class above.
     """
     target = registry.get(config['type']) if isinstance(config['type'], str) else config['type']
-    chain = [c.__init__ for c in target.__mro__ if '__init__' in vars(c)] if inspect.isclass(target) else [target]
+    chain = ([vars(c)['__init__'] for c in target.__mro__ if '__init__' in vars(c)] if inspect.isclass(target)
+             else [target])
     for function in filter(None, chain):
         parameters = inspect.signature(function).parameters
         if name in parameters or not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):

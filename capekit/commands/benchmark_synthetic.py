@@ -14,7 +14,7 @@ import math
 import statistics
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from tabulate import tabulate
 
 from capekit.apis import init_estimator
@@ -157,7 +157,7 @@ def test(method: str, config: Config, options: dict, epochs: int, shots: int, ar
     return json.loads((work_dir / f'test_{shots}shot.json').read_text())
 
 
-def copy_report(dataset: MP100Dataset, sampler: dict, shots: int) -> dict:
+def copy_report(dataset: MP100Dataset, sampler: ConfigDict, shots: int) -> dict:
     """The baseline that needs no network, on the rows that the others are tested on."""
     plan = released_test_plan(dataset, shots, sampler.queries, sampler.episodes, sampler.seed)
     return evaluate(dataset, plan, copy_support(dataset, plan.rows))

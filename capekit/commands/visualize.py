@@ -131,7 +131,7 @@ def chosen_keypoints(episode: Episode, args: argparse.Namespace) -> list:
 
 
 # Name -> what draws it, the heads it draws, their name in an error.
-FIGURES = dict(
+FIGURES: dict[str, tuple] = dict(
     padding=(padding, FMMPHead, 'FMMP'), sampling=(sampling, FMMPHead, 'FMMP'),
     structure=(structure, SDPNetHead, 'SDPNet'), attention=(attention, SDPNetHead, 'SDPNet'),
     stages=(stages, (CapeFormerHead, FMMPHead, SDPNetHead), 'CapeFormer, FMMP and SDPNet'))

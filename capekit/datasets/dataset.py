@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,7 +93,7 @@ class MP100Dataset(Dataset):
         self.categories = build_categories(records, found, self.ann_files)
         self._fill(found)
         listed = '\n'.join(f'{instance.category_id}:{instance.annotation_id}' for instance in found)
-        self.source = dict(
+        self.source: dict[str, Any] = dict(
             ann_files=self.ann_files, sha256=list(digests),
             categories=categories if categories is None or isinstance(categories, str) else list(categories),
             images=self.images if missing_images == 'skip' else None,
@@ -151,16 +152,16 @@ class MP100Dataset(Dataset):
             raise CapekitError(f"{error}; annotation {instance['annotation_id']} of category '{category.name}' "
                                f'(id {category.id})') from None
         center, side = crops.box_to_square(instance['bbox'])
-        augment = None if rng is None else self.augment
-        geometry = augment.geometry(rng) if augment else Geometry()
+        geometry = Geometry() if rng is None or self.augment is None else self.augment.geometry(rng)
         matrix = crops.crop_matrix(center + np.multiply(geometry.shift, side), side * geometry.scale,
                                    geometry.rotation, self.image_size)
         visible = instance['keypoints'][:, 2] > 0
         points = instance['keypoints'][:, :2]
         points[visible] = crops.transform_points(points[visible], matrix)
         image = crops.warp(image, matrix, self.image_size)
-        return Crop(image=augment.pixels(rng, image) if augment else image,
-                    points=(points / self.image_size).astype(np.float32), visible=visible,
+        if rng is not None and self.augment is not None:
+            image = self.augment.pixels(rng, image)
+        return Crop(image=image, points=(points / self.image_size).astype(np.float32), visible=visible,
                     crop_to_image=crops.invert(matrix))
 
     def __getitem__(self, key: EpisodeKey) -> Episode:

@@ -5,6 +5,7 @@ What mmengine takes is asked of mmengine itself: signatures, and the keys that i
 
 import difflib
 import functools
+import inspect
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,7 @@ def _import_custom_modules(config: Config) -> None:
 @functools.cache
 def _top_level_keys() -> tuple:
     """What the runner is made from, what it reads from the config besides, and what we read."""
-    arguments = [name for name in parameters(Runner) if name != 'cfg']
+    arguments = [name for name in inspect.signature(Runner).parameters if name != 'cfg']
     return (*arguments, *sorted(keys_read(Runner, 'self.cfg')), 'custom_imports', 'image_size', 'protocol',
             'runner_type')
 
@@ -161,16 +162,19 @@ def _options_of(where: str) -> tuple[Iterable[str], str] | None:
     """(valid keys, whose they are) of a dict that a function reads; None for all others."""
     if where.endswith('_dataloader'):
         from torch.utils.data import DataLoader
-        return [*parameters(DataLoader), *keys_read(Runner.build_dataloader, 'dataloader_cfg')], 'a data loader'
+        own = keys_read(Runner.build_dataloader, 'dataloader_cfg')
+        return [*inspect.signature(DataLoader).parameters, *own], 'a data loader'
     if where == 'optim_wrapper.paramwise_cfg':
         return keys_read(DefaultOptimWrapperConstructor, 'self.paramwise_cfg'), "mmengine's constructor"
-    readers = dict(env_cfg=keys_read(Runner.setup_env, 'env_cfg'), randomness=parameters(Runner.set_randomness),
-                   auto_scale_lr=keys_read(Runner.scale_lr, 'auto_scale_lr'),
-                   custom_imports=parameters(import_modules_from_strings))
+    readers: dict[str, Iterable[str]] = dict(
+        env_cfg=keys_read(Runner.setup_env, 'env_cfg'),
+        randomness=[name for name in inspect.signature(Runner.set_randomness).parameters if name != 'self'],
+        auto_scale_lr=keys_read(Runner.scale_lr, 'auto_scale_lr'),
+        custom_imports=inspect.signature(import_modules_from_strings).parameters)
     return (readers[where], where) if where in readers else None
 
 
-def _taken_before(parent: Registry) -> set:
+def _taken_before(parent: Registry) -> frozenset:
     """Options that mmengine takes out of a typed dict before the class is called."""
     if parent is registry.HOOKS:
         return keys_read(Runner.register_hook, 'hook')
@@ -180,7 +184,7 @@ def _taken_before(parent: Registry) -> set:
         return keys_read(build_scheduler_from_cfg, 'args')
     if parent is registry.VISBACKENDS:
         return keys_read(Visualizer.__init__, 'vis_backend')
-    return set()
+    return frozenset()
 
 
 def _check_priority(config: dict, parent: Registry, where: str) -> None:

@@ -50,8 +50,8 @@ def sized_model(config: Config, stages: Sequence[str]) -> dict:
     model = config.model
     if 'type' not in model or find_option(MODELS, model, 'image_size') is None:
         return model
-    sizes = {where: dataset.get('image_size', _image_size(dataset).default)
-             for where, dataset in _datasets(config, stages)}
+    sizes = {where: dataset['image_size'] if 'image_size' in dataset else option.default
+             for where, dataset in _datasets(config, stages) if (option := _image_size(dataset))}
     if model.get('image_size') is not None:
         sizes['model'] = model.image_size
     if len(set(sizes.values())) > 1:

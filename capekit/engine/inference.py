@@ -12,6 +12,8 @@ from capekit.datasets.episodes import EpisodeKey, TestPlan
 from capekit.errors import CapekitError
 from capekit.structures import Episode, Task
 
+Numbers = Sequence[int] | np.ndarray
+
 
 class Images(Dataset):
     """The instances of an `MP100Dataset` as single images: image, points, visible, crop-to-image matrix."""
@@ -34,7 +36,7 @@ class Batches:
     """A data loader that is told its batches anew for every pass, so that its workers may live on between them."""
 
     def __init__(self, dataset: Dataset, collate: Callable, num_workers: int, persistent_workers: bool):
-        self._keys = []
+        self._keys: list = []
         self.loader = DataLoader(dataset, batch_sampler=self._keys, collate_fn=collate, num_workers=num_workers,
                                  persistent_workers=persistent_workers and num_workers > 0)
 
@@ -103,7 +105,7 @@ class EpisodePredictor:
         self._images = Batches(Images(dataset), Images.collate, num_workers, persistent_workers)
         self._pairs = Batches(dataset, Episode.collate, num_workers, persistent_workers)
 
-    def predict(self, plan: TestPlan, episodes: Sequence[int] | None = None) -> Iterator[tuple]:
+    def predict(self, plan: TestPlan, episodes: Numbers | None = None) -> Iterator[tuple]:
         """Answer episodes: each image encoded once, each support set prepared once.
 
         Args:
@@ -117,21 +119,21 @@ class EpisodePredictor:
         steps = self._steps(plan, episodes)
         return _whole_episodes(steps, self._answers(self._parts(steps)))
 
-    def predict_pairs(self, plan: TestPlan, episodes: Sequence[int] | None = None) -> Iterator[tuple]:
+    def predict_pairs(self, plan: TestPlan, episodes: Numbers | None = None) -> Iterator[tuple]:
         """The same answers, every pair encoded and prepared anew: the plain loop that `predict` is held against."""
         steps = self._steps(plan, episodes)
         return _whole_episodes(steps, self._pair_answers(steps))
 
-    def _steps(self, plan: TestPlan, episodes: Sequence[int] | None) -> list[Step]:
+    def _steps(self, plan: TestPlan, episodes: Numbers | None) -> list[Step]:
         """Cut the episodes into steps of at most `batch_size` pairs and `max_images` images, category by category."""
-        episodes = np.arange(len(plan)) if episodes is None else np.asarray(episodes, dtype=np.int64)
+        numbers = np.arange(len(plan)) if episodes is None else np.asarray(episodes, dtype=np.int64)
         count = plan.queries.shape[1]
         at_once = max(1, min(count, self.batch_size, self.max_images - plan.shots))
         together = max(1, min(self.batch_size // count, self.max_images // (plan.shots + count)))
-        ids = self.dataset.category_ids[plan.queries[episodes, 0]]
+        ids = self.dataset.category_ids[plan.queries[numbers, 0]]
         steps = []
         for category_id in dict.fromkeys(ids.tolist()):
-            members = episodes[ids == category_id]
+            members = numbers[ids == category_id]
             for begin in range(0, len(members), together):
                 chosen = members[begin:begin + together]
                 steps += [Step(chosen, plan.supports[chosen], plan.queries[chosen, start:start + at_once],
@@ -143,7 +145,8 @@ class EpisodePredictor:
 
         What the part before left in memory is not loaded again.
         """
-        parts, category_id = [], None
+        parts: list[Part] = []
+        category_id = None
         for step in steps:
             own_id = self.dataset.category_ids[step.queries[0, 0]]
             together = {**parts[-1].needed, **step.needed} if parts else {}
@@ -153,7 +156,7 @@ class EpisodePredictor:
             else:
                 parts.append(Part([step], step.needed, []))
             category_id = own_id
-        kept = {}
+        kept: dict = {}
         for part in parts:
             new = [number for number in part.needed if number not in kept]
             part.load = [new[i:i + self.batch_size] for i in range(0, len(new), self.batch_size)]

@@ -94,8 +94,8 @@ class EpisodeLoop(BaseLoop):
         self.runner.call_hook(f'before_{self.stage}_epoch')
         self.runner.model.eval()
         answers = self._predict()
-        metrics = [None]
-        if is_main_process():
+        metrics: list = [None]
+        if answers is not None:
             self.points, self.scores = answers
             self.report = self.evaluator.evaluate(self.dataloader.dataset, self.plan, self.points, self.scores)
             metrics = [flat_metrics(self.report)]

@@ -30,7 +30,8 @@ def resolve(name: Any, parent: Registry, where: str) -> Any:
         raise CapekitError(f'{where}: {name!r} cannot be had: {error}; install what that package needs') from None
     if target is not None:
         return target
-    own, level = [], parent
+    own: list[str] = []
+    level: Registry | None = parent
     while level is not None:
         level.import_from_location()
         own, level = own + list(level.module_dict), level.parent
@@ -83,8 +84,9 @@ def parameters(target: Any, config: dict | None = None) -> list | None:
 
     A `**kwargs` that is passed on to the class above has that class's options; other ones are known for two hooks.
     """
-    names = []
-    chain = [c.__init__ for c in target.__mro__ if '__init__' in vars(c)] if inspect.isclass(target) else [target]
+    names: list[str] = []
+    chain = ([vars(c)['__init__'] for c in target.__mro__ if '__init__' in vars(c)] if inspect.isclass(target)
+             else [target])
     for function in chain:
         if function is object.__init__:
             return names
@@ -96,9 +98,10 @@ def parameters(target: Any, config: dict | None = None) -> list | None:
             return names
         if function is EMAHook.__init__:
             ema_type = (config or {}).get('ema_type', 'ExponentialMovingAverage')
-            return [*names, *parameters(resolve(ema_type, MODELS, 'EMAHook.ema_type'))]
+            own = parameters(resolve(ema_type, MODELS, 'EMAHook.ema_type'))
+            return None if own is None else names + own
         if function is CheckpointHook.__init__:
-            return [*names, *parameters(Runner.save_checkpoint)]
+            return [*names, *(name for name in inspect.signature(Runner.save_checkpoint).parameters if name != 'self')]
         if not _passed_on(function, rest[0]):
             return None
         names += keys_read(function, rest[0])

@@ -74,8 +74,8 @@ def run_name(config: Config, path: str) -> str:
     name says the shots unless they are more than one.
     """
     protocol = config.get('protocol') or {}
-    parts = [f'split{protocol.split}'] if 'split' in protocol else []
-    parts += [f'cross-{protocol.cross}'] if 'cross' in protocol else []
+    parts = [f'split{protocol["split"]}'] if 'split' in protocol else []
+    parts += [f'cross-{protocol["cross"]}'] if 'cross' in protocol else []
     shots = protocol.get('shots', 1)
     parts += [f'{shots}shot'] if parts or shots > 1 else []
     return '_'.join([Path(path).stem, *parts])

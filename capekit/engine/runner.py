@@ -81,7 +81,7 @@ class _ShortEpoch(Sampler):
     """The first `length` of what another sampler yields in an epoch."""
 
     def __init__(self, sampler: Sampler, length: int):
-        self.sampler, self.length = sampler, min(length, len(sampler))
+        self.sampler, self.length = sampler, min(length, len(sampler))  # type: ignore[arg-type]  # ours have a length
 
     def set_epoch(self, epoch: int):
         """Called by mmengine before every epoch; the sampler may do without."""

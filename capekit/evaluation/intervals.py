@@ -91,8 +91,8 @@ def compare(dataset, plan: TestPlan, points_a, points_b, thresholds: Sequence[fl
         thresholds=list(a.thresholds), episodes=len(plan), rows=len(table_a), unscored_rows=int((a.scored == 0).sum()),
         confidence=CONFIDENCE, resamples=resamples, seed=seed,
         metrics=differences(table_a.mean(0), table_b.mean(0), bounds),
-        categories=[dict(id=id_, name=dataset.categories[id_].name, metrics=differences(*means, {}))
-                    for id_, *means in zip(bootstrap.ids, bootstrap.means(table_a), bootstrap.means(table_b),
+        categories=[dict(id=id_, name=dataset.categories[id_].name, metrics=differences(mean_a, mean_b, {}))
+                    for id_, mean_a, mean_b in zip(bootstrap.ids, bootstrap.means(table_a), bootstrap.means(table_b),
                                            strict=True)])
 
 

@@ -139,8 +139,7 @@ def pad_points(dataset, rows: np.ndarray, points) -> np.ndarray:
     if len(points) != len(rows):
         raise CapekitError(f'{len(points)} predictions for {len(rows)} rows')
     slots = dataset.keypoints.shape[1]
-    counts = np.array([category.num_keypoints for category in dataset.categories.values()])
-    counts = dict(zip(dataset.categories, counts.tolist(), strict=True))
+    counts = {id_: category.num_keypoints for id_, category in dataset.categories.items()}
     needed = np.array([counts[id_] for id_ in dataset.category_ids[rows[:, -1]].tolist()])
     padded = np.full((len(rows), slots, 2), np.nan)
     if hasattr(points, 'shape'):

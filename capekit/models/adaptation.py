@@ -12,7 +12,7 @@ shots changes the answer as much as rounding, multiplied by the steps, does.
 
 import math
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -43,10 +43,10 @@ class HeatmapNetwork(BaseModule):
     (N, 3, H, W) normalised -> (N, outputs, 8 h, 8 w), where h x w is the backbone's coarsest map.
     """
 
-    def __init__(self, backbone: nn.Module, decoder_channels: int, outputs: int):
+    def __init__(self, backbone: Any, decoder_channels: int, outputs: int):
         super().__init__()
         self.backbone = backbone
-        self.decoder = Deconvolutions(self.backbone.channels[-1], decoder_channels, outputs)
+        self.decoder = Deconvolutions(backbone.channels[-1], decoder_channels, outputs)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.decoder(self.backbone(images)[-1])
@@ -83,9 +83,9 @@ class AdaptingEstimator(EpisodeEstimator):
     def __init__(self, backbone: dict, decoder_channels: int, max_keypoints: int, steps: int, rate: float,
                  refine: Refinement, sigma: float, data_preprocessor: dict | None, image_size: int | None):
         require_refinement(refine, type(self).__name__)
-        backbone = build_backbone(backbone, image_size)
-        super().__init__(data_preprocessor, image_size, backbone)
-        self.network = HeatmapNetwork(backbone, decoder_channels, max_keypoints)
+        built = build_backbone(backbone, image_size)
+        super().__init__(data_preprocessor, image_size, built)
+        self.network = HeatmapNetwork(built, decoder_channels, max_keypoints)
         self.max_keypoints, self.steps, self.rate = max_keypoints, steps, rate
         self.refine, self.sigma = refine, sigma
 

@@ -97,7 +97,7 @@ class Padding:
             self.link = torch.full((len(links), slots), -1, device=device)
             self.ratio = torch.zeros(len(links), slots, device=device)
         else:
-            self.link, self.ratio = self._uniform() if kind == 'uniform' else self._mixup(draws)
+            self.link, self.ratio = self._mixup(draws) if kind == 'mixup' and draws else self._uniform()
         self._graph(given)
 
     def _uniform(self) -> tuple:

@@ -28,7 +28,7 @@ def show_image(axes, image: np.ndarray, title: str) -> None:
 
 
 def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndarray, links: Sequence,
-                   title: str, colors: Sequence | None = None, opacity: Sequence | None = None) -> None:
+                   title: str, colors: Sequence | None = None, opacity: np.ndarray | None = None) -> None:
     """One panel: an image, the links whose both ends are visible, the keypoints.
 
     Args:
@@ -42,14 +42,13 @@ def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndar
         opacity: (K,) of the keypoints, in [0, 1]; None for 1.
     """
     colors = keypoint_colors(len(points)) if colors is None else colors
-    opacity = np.ones(len(points)) if opacity is None else opacity
     show_image(axes, image, title)
     for a, b in links:
         if visible[a] and visible[b]:
             axes.plot(*points[[a, b]].T, color='white', linewidth=0.8, alpha=0.7)
-    for k in np.flatnonzero(visible):
+    for k in np.flatnonzero(visible).tolist():
         axes.plot(*points[k], 'o', color=colors[k], markersize=4.5, markeredgecolor='black', markeredgewidth=0.5,
-                  alpha=opacity[k])
+                  alpha=1.0 if opacity is None else opacity[k])
 
 
 def draw_sampling(axes, image: np.ndarray, references: np.ndarray, locations: np.ndarray, weights: np.ndarray,

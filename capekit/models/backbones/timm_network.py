@@ -1,6 +1,7 @@
 """What all networks of timm share as backbones: how they are made, what input they want, how weights get into them."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
@@ -10,7 +11,7 @@ from capekit.errors import CapekitError
 from capekit.models.backbones.lite import LITE, lite_weights
 
 
-def create(name: str, **options) -> nn.Module:
+def create(name: str, **options) -> Any:  # a module of timm's, whose attributes carry no types
     """`timm.create_model` with random weights; a CapekitError names what is near an unknown name."""
     import timm  # heavy: imported where it is used
     try:
@@ -36,7 +37,9 @@ class TimmNetwork(BaseModule):
 
     PUBLISHED = 'imagenet'
 
-    def __init__(self, network: nn.Module, name: str, weights: str | None, image_size: int | None):
+    network: Any
+
+    def __init__(self, network: Any, name: str, weights: str | None, image_size: int | None):
         super().__init__()
         self.network, self.name, self.weights, self.image_size = network, name, weights, image_size
         self.mean = tuple(255 * value for value in network.pretrained_cfg['mean'])
@@ -44,9 +47,9 @@ class TimmNetwork(BaseModule):
 
     def init_weights(self) -> None:
         """Load `weights`; called once, before training starts."""
-        if self.weights is None or self._is_init:
+        if self.weights is None or self.is_init:
             return
-        given = self._adapt(self._read())
+        given = self._adapt(self._read(self.weights))
         own = {key: next((file_key for file_key in self._file_keys(key) if file_key in given), self._file_keys(key)[-1])
                for key in self.state_dict()}
         missing = [file_key for file_key in own.values()
@@ -59,15 +62,15 @@ class TimmNetwork(BaseModule):
         self.load_state_dict({key: given[own[key]] for key in own if own[key] in given}, strict=False)
         self._is_init = True
 
-    def _read(self) -> dict:
-        """`weights` by the names that the file gives them."""
-        if self.weights == self.PUBLISHED:
+    def _read(self, weights: str) -> dict:
+        """Weights by the names that the file gives them."""
+        if weights == self.PUBLISHED:
             return lite_weights(self.name) if self.name.split('.')[0] in LITE else self._fetch()
-        if not Path(self.weights).is_file():
-            raise CapekitError(f'backbone weights {self.weights!r}: no such file; '
+        if not Path(weights).is_file():
+            raise CapekitError(f'backbone weights {weights!r}: no such file; '
                                f'give a file, {self.PUBLISHED!r} or None')
         from capekit.checkpoint import read_checkpoint
-        state = read_checkpoint(self.weights)
+        state = read_checkpoint(weights)
         return state.get('state_dict', state)
 
     def _fetch(self) -> dict:

@@ -1,17 +1,17 @@
 """Plain vision transformers of timm as backbones: DINOv2, DINOv3 and their relatives."""
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from capekit.choices import checked
 from capekit.errors import CapekitError
 from capekit.models.backbones.timm_network import TimmNetwork, create
 from capekit.registry import MODELS
-
-POSITIONS = ('timm', 'hub')
 
 
 @MODELS.register_module()
@@ -41,16 +41,15 @@ class TimmViT(TimmNetwork):
 
     PUBLISHED = 'pretrained'
 
+    @checked
     def __init__(self, name: str = 'vit_small_patch14_dinov2.lvd142m', blocks: Sequence[int] = (-1,),
-                 position: str = 'timm', weights: str | None = None, image_size: int | None = None):
+                 position: Literal['timm', 'hub'] = 'timm', weights: str | None = None, image_size: int | None = None):
         model = create(name, num_classes=0)
         from timm.models.eva import Eva
         from timm.models.vision_transformer import VisionTransformer
         if not isinstance(model, (VisionTransformer, Eva)):
             raise CapekitError(f'backbone {name!r} is no plain ViT; for convolutional and Swin networks: '
                                "backbone=dict(_delete_=True, type='TimmPyramid', name=...)")
-        if position not in POSITIONS:
-            raise CapekitError(f'backbone position={position!r} is not one of {", ".join(POSITIONS)}')
         if position == 'hub' and (model.pos_embed is None or model.num_prefix_tokens != 1 or model.no_embed_class):
             raise CapekitError(f"backbone {name!r}: position='hub' is for DINOv2 without registers; use 'timm'")
         patch, size = model.patch_embed.patch_size[0], image_size or model.patch_embed.img_size[0]
@@ -72,7 +71,7 @@ class TimmViT(TimmNetwork):
         own = self.network.model.pos_embed
         if self.position == 'hub' or own is None or 'pos_embed' not in given:
             return given
-        from timm.layers import resample_abs_pos_embed
+        from timm.layers.pos_embed import resample_abs_pos_embed
         model = self.network.model
         return dict(given, pos_embed=resample_abs_pos_embed(
             given['pos_embed'], new_size=[self.grid, self.grid],
@@ -90,7 +89,9 @@ class TimmViT(TimmNetwork):
 class _BlockMaps(nn.Module):
     """A ViT whose forward gives maps."""
 
-    def __init__(self, model: nn.Module, blocks: list):
+    model: Any
+
+    def __init__(self, model: Any, blocks: list):
         super().__init__()
         self.model, self.blocks, self.pretrained_cfg = model, blocks, model.pretrained_cfg
 

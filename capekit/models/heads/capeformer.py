@@ -5,6 +5,7 @@ that its published checkpoints answer here as they do there; `tools/convert_chec
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -80,8 +81,8 @@ class CapeFormerHead(nn.Module):
         super().__init__()
         self.channels, self.num_slots, self.reduction = channels, num_slots, reduction
         self.heatmap_size, self.sigma, self.layer_weight = heatmap_size, sigma, layer_weight
-        self.matching_loss = dict(heatmap_weight=heatmap_weight, proposal_weight=proposal_weight,
-                                  similarity_error=similarity_error)
+        self.matching_losses = partial(matching_losses, heatmap_weight=heatmap_weight, proposal_weight=proposal_weight,
+                                       similarity_error=similarity_error)
 
         self.query_projection = nn.Conv2d(in_channels[-1], channels, 1)
         self.support_projection = nn.Linear(in_channels[-1], channels)
@@ -169,7 +170,7 @@ class CapeFormerHead(nn.Module):
         weight = weight & prediction.extras['mask']
         points = points.masked_fill(~visible[..., None], 0)  # those coordinates mean nothing, not even finite
 
-        losses = matching_losses(prediction.extras, heatmaps, points, weight, **self.matching_loss)
+        losses = self.matching_losses(prediction.extras, heatmaps, points, weight)
         if self.layer_weight and prediction.layers is not None:
             errors = (prediction.layers - points).abs().sum(-1)  # (L, B, K)
             for index, error in enumerate(errors):

@@ -231,7 +231,7 @@ class FMMPHead(nn.Module):
         """Points (..., T, 2) -> identifiers and encoded coordinates (..., T, C)."""
         return self.identifiers + self.position_mlp(sine_points(points, self.channels))
 
-    def _mine_support(self, layer: Miner, tokens: Tensor, levels: list, state: dict) -> Tensor:
+    def _mine_support(self, layer: nn.Module, tokens: Tensor, levels: list, state: dict) -> Tensor:
         """Equation 3 on every support, then the mean over those that see a keypoint: (B, T, C).
 
         Section 3.5 divides by N; one that does not see the keypoint has mined nothing, and is left out, as released.
@@ -277,8 +277,8 @@ class FMMPHead(nn.Module):
         weight = weight & extras['padded_visible'].any(1)
         similarities = [torch.einsum('btc,bchw->bthw', extras['first'], level) / self.channels ** 0.5
                         for level in extras['levels']]
-        return sum(keypoint_mean(similarity_cross_entropy(similarity, heatmaps), weight)
-                   for similarity in similarities) / len(similarities)
+        return torch.stack([keypoint_mean(similarity_cross_entropy(similarity, heatmaps), weight)
+                            for similarity in similarities]).mean()
 
 
 def _gather(points: Tensor, order: Tensor) -> Tensor:

@@ -175,12 +175,12 @@ class POMNetHead(nn.Module):
     def encode_query(self, maps: list) -> dict:
         """`pixels` (N, C, H, W): the coarsest map, projected, after the encoder over its pixels."""
         pixels = self.query_projection(maps[-1])
-        size = pixels.shape[-2:]
+        height, width = pixels.shape[-2:]
         pixels = pixels.flatten(2).transpose(1, 2)
-        position = sine_grid(*size, self.channels, device=pixels.device).to(pixels.dtype)
+        position = sine_grid(height, width, self.channels, device=pixels.device).to(pixels.dtype)
         for layer in self.encoder:
             pixels = layer(pixels, position)
-        return dict(pixels=pixels.transpose(1, 2).unflatten(2, size))
+        return dict(pixels=pixels.transpose(1, 2).unflatten(2, (height, width)))
 
     def prepare(self, support: dict, task: Task) -> dict:
         """`tokens` (B, K, C), the projected mean over the shots, and `mask` (B, K) bool.
@@ -205,7 +205,8 @@ class POMNetHead(nn.Module):
 
     def interact(self, tokens: Tensor, pixels: Tensor, mask: Tensor) -> Tensor:
         """Keypoint Interaction Module: tokens (B, K, C), pixels (B, C, H, W), mask (B, K) -> (B, K, C)."""
-        position = sine_grid(*pixels.shape[-2:], self.channels, device=pixels.device).to(pixels.dtype)
+        height, width = pixels.shape[-2:]
+        position = sine_grid(height, width, self.channels, device=pixels.device).to(pixels.dtype)
         pixels = pixels.flatten(2).transpose(1, 2)
         for layer in self.interaction:
             tokens = layer(tokens, pixels, position, masked_keys(mask))

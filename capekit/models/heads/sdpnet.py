@@ -5,6 +5,7 @@ silent, the docstring of the part says what is done here and why.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -108,6 +109,8 @@ class SDPNetHead(nn.Module):
         heatmap_size, sigma: of the support pooling and of the target maps, in cells.
     """
 
+    identifiers: Tensor
+
     @checked
     def __init__(self, in_channels: Sequence[int], channels: int = 256, num_heads: int = 8,
                  hidden_channels: int = 2048, dropout: float = 0.1, num_slots: int = 100,
@@ -128,8 +131,8 @@ class SDPNetHead(nn.Module):
             raise CapekitError(f'SDPNetHead: stages={stages}; there must be at least one')
         self.channels, self.num_slots, self.shot_order = channels, num_slots, shot_order
         self.sparsity_form, self.heatmap_size, self.sigma = sparsity_form, heatmap_size, sigma
-        self.matching_loss = dict(heatmap_weight=heatmap_weight, proposal_weight=proposal_weight,
-                                  similarity_error=similarity_error)
+        self.matching_losses = partial(matching_losses, heatmap_weight=heatmap_weight, proposal_weight=proposal_weight,
+                                       similarity_error=similarity_error)
         self.stage_weight, self.reconstruction_weight, self.sparsity_weight = (
             stage_weight, reconstruction_weight, sparsity_weight)
         transformer = (channels, num_heads, hidden_channels, dropout)
@@ -142,7 +145,9 @@ class SDPNetHead(nn.Module):
         self.matching = Matching(*transformer, encoder_layers)
         self.fine_projection = nn.Conv2d(in_channels[0], channels, 1) if query_features != 'low' else None
         self.activation = DynamicDepthwise(channels, kernel_size) if query_features == 'dynamic' else None
-        self.structural = self.structure = self.reconstruction = None
+        self.structural: nn.Module | None = None
+        self.structure: nn.Module | None = None
+        self.reconstruction: nn.Module | None = None
         if structure != 'none':
             self.structural = KeypointFeatures(aggregation, interaction_layers, *transformer)
             self.structure = (AttentionStructure(channels, num_heads) if structure == 'attention'
@@ -194,7 +199,7 @@ class SDPNetHead(nn.Module):
             labels = labels + sine_numbers(shots, self.channels, initial.device)[:, None]
         semantic, instance_weights = self.semantic(initial, labels, seen)
         state = dict(semantic=semantic, instance_weights=instance_weights, mask=seen.any(1))
-        if self.structure is not None:
+        if self.structure is not None and self.structural is not None:
             placed = initial + self.position_mlp(sine_points(support['points'], self.channels))
             structural, _ = self.structural(placed, labels, seen)
             state['structure'] = self.structure(structural, state['mask'])
@@ -253,8 +258,8 @@ class SDPNetHead(nn.Module):
         weight = weight & extras['mask']
         points = points.masked_fill(~visible[..., None], 0)  # those coordinates mean nothing, not even finite
 
-        losses = matching_losses(extras, heatmaps, points, weight, **self.matching_loss)
-        if self.stage_weight:
+        losses = self.matching_losses(extras, heatmaps, points, weight)
+        if self.stage_weight and prediction.layers is not None:
             for index, error in enumerate((prediction.layers - points).abs().sum(-1)):
                 losses[f'stage_loss{index}'] = self.stage_weight * keypoint_mean(error, weight)
         if 'reconstruction' in extras:

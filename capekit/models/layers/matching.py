@@ -43,13 +43,13 @@ class Matching(nn.Module):
 
     def forward(self, feature_map: Tensor, tokens: Tensor, identifiers: Tensor, mask: Tensor) -> Match:
         """feature_map (B, C, H, W); tokens, identifiers (B, K, C); mask (B, K) bool, the keypoints that count."""
-        size = feature_map.shape[-2:]
+        height, width = feature_map.shape[-2:]
         pixels = feature_map.flatten(2).transpose(1, 2)
-        position = sine_grid(*size, self.channels, device=pixels.device).to(pixels.dtype).expand_as(pixels)
+        position = sine_grid(height, width, self.channels, device=pixels.device).to(pixels.dtype).expand_as(pixels)
         if self.joint:
             pixels, tokens = self.encoder(pixels, position, tokens, identifiers, ~mask)
         else:
             for layer in self.encoder:
                 pixels = layer(pixels, position, None)
-        similarity, proposals, peaks, scores = self.proposals(pixels, tokens, size)
+        similarity, proposals, peaks, scores = self.proposals(pixels, tokens, (height, width))
         return Match(pixels, position, tokens, scores, dict(similarity=similarity, proposals=proposals, peaks=peaks))

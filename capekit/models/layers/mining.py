@@ -23,7 +23,8 @@ class SideAttentions(nn.Module):
 
     def init_weights(self) -> None:
         """What starts at a value of its own, after a general initialisation."""
-        for attention in self.attentions:
+        attention: DeformableAttention
+        for attention in self.attentions:  # type: ignore[assignment]  # a ModuleList forgets what it holds
             attention.init_weights()
         nn.init.zeros_(self.reduce.weight)
         nn.init.constant_(self.reduce.bias, 0.01)
