@@ -60,6 +60,16 @@ def load_weights(model: nn.Module, path: str | Path) -> dict:
         CapekitError: as `read_checkpoint`, or the checkpoint belongs to another model.
     """
     content = read_checkpoint(path)
+    fill_model(model, content, path)
+    return content.get('meta', {}) if 'state_dict' in content else {}
+
+
+def fill_model(model: nn.Module, content: Any, path: str | Path) -> None:
+    """Load what `read_checkpoint` gave into `model`, every parameter or none.
+
+    Raises:
+        CapekitError: no state dict, or that of another model; names the file at `path`.
+    """
     state = content.get('state_dict', content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise CapekitError(f'checkpoint {path}: holds no state dict')
@@ -75,4 +85,3 @@ def load_weights(model: nn.Module, path: str | Path) -> dict:
         raise CapekitError(f'checkpoint {path} is of another model: {len(missing)} parameters missing, {len(unknown)} '
                            f'unknown, {len(wrong)} of another shape, e.g. {example}{hint}')
     model.load_state_dict(state)
-    return content.get('meta', {}) if 'state_dict' in content else {}

@@ -4,12 +4,13 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from capekit.choices import checked
 from capekit.datasets import crops
 from capekit.datasets.coco import (
     build_categories,
@@ -68,11 +69,10 @@ class MP100Dataset(Dataset):
         CapekitError: a file that is missing or broken, an unknown setting, missing images; one line that names it.
     """
 
+    @checked
     def __init__(self, ann_file: str | os.PathLike | Sequence, images: str | os.PathLike | None = None,
                  data_root: str | os.PathLike = '', categories=None, image_size: int = 256,
-                 augment: dict | Sequence | None = None, missing_images: str = 'error'):
-        if missing_images not in ('error', 'skip'):
-            raise CapekitError(f"missing_images={missing_images!r} is unknown; valid: 'error', 'skip'")
+                 augment: dict | Sequence | None = None, missing_images: Literal['error', 'skip'] = 'error'):
         if isinstance(ann_file, (str, os.PathLike)):
             ann_file = [ann_file]
         self.ann_files = [os.path.join(data_root, path) for path in ann_file]

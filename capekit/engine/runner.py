@@ -11,10 +11,12 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.dist import barrier, is_distributed
+from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader, Sampler
 
+from capekit.checkpoint import fill_model, read_checkpoint
 from capekit.engine.config import build
 from capekit.engine.crop_size import sized_model
 from capekit.engine.hooks import EpochSeedHook, PlainCheckpointHook, ProgressBarHook
@@ -72,6 +74,21 @@ class CapeRunner(Runner):
                 dataset=options['dataset'], seed=None if diff_rank_seed else seed))
         options['sampler'] = _ShortEpoch(sampler, batches * options['batch_size'])
         return Runner.build_dataloader(options, seed, diff_rank_seed)
+
+    def load_checkpoint(self, filename, map_location='cpu', strict=True, revise_keys=()):
+        """Read plain data, never code, and fill the whole model or nothing; mmengine's `resume` goes on from it.
+
+        Where the tensors lie (`map_location`) and partial loading do not matter here: both copy onto the model.
+        """
+        checkpoint = read_checkpoint(filename)
+        if isinstance(checkpoint, dict):
+            # mmengine parses the config in a checkpoint, and a config is code.
+            checkpoint = dict(checkpoint, meta={key: value for key, value in checkpoint.get('meta', {}).items()
+                                                if key != 'config'})
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        fill_model(self.model.module if is_model_wrapper(self.model) else self.model, checkpoint, filename)
+        self.logger.info(f'Load checkpoint from {filename}')
+        return checkpoint
 
     def _init_model_weights(self):
         """Nothing left to do: `build_runner` has done it, before anything was written."""

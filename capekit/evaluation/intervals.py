@@ -92,8 +92,8 @@ def compare(dataset, plan: TestPlan, points_a, points_b, thresholds: Sequence[fl
         confidence=CONFIDENCE, resamples=resamples, seed=seed,
         metrics=differences(table_a.mean(0), table_b.mean(0), bounds),
         categories=[dict(id=id_, name=dataset.categories[id_].name, metrics=differences(mean_a, mean_b, {}))
-                    for id_, mean_a, mean_b in zip(bootstrap.ids, bootstrap.means(table_a), bootstrap.means(table_b),
-                                           strict=True)])
+                    for id_, mean_a, mean_b in zip(
+                        bootstrap.ids, bootstrap.means(table_a), bootstrap.means(table_b), strict=True)])
 
 
 def _bounds(draws: np.ndarray) -> dict:

@@ -297,7 +297,7 @@ def test_annotation_of_an_unlisted_image_is_left_out(tmp_path, log):
 @pytest.mark.parametrize('settings, expected', [
     (dict(categories='split9/test'), 'split1/train'), (dict(categories=[1, 99]), 'valid: [1, 2]'),
     (dict(categories=['cup']), 'category ids'), (dict(categories=[]), 'category ids'),
-    (dict(missing_images='ignore'), "'skip'"), (dict(augment=dict(flip=True)), 'rotation_prob')])
+    (dict(missing_images='ignore'), 'is not one of error, skip'), (dict(augment=dict(flip=True)), 'rotation_prob')])
 def test_unknown_settings_name_the_valid_ones(tiny, settings, expected):
     assert expected in error_of(lambda: MP100Dataset(tiny[0], **settings))
 

@@ -54,6 +54,34 @@ def test_killed_and_resumed_ends_in_the_same_weights(trained, config, repo, tmp_
     assert _same_training(tmp_path / 'epoch_3.pth', trained / 'epoch_3.pth')
 
 
+def test_a_checkpoint_runs_no_code(trained, config, tmp_path, tool):
+    """mmengine parses the config that a checkpoint carries, as Python."""
+    marker = tmp_path / 'marker'
+    content = read_checkpoint(trained / 'epoch_2.pth')
+    content['meta']['config'] = f"x = __import__('pathlib').Path({str(marker)!r}).write_text('ran')"
+    evil = tmp_path / 'evil.pth'
+    torch.save(content, evil)
+    work_dir = tmp_path / 'work'
+    for arguments in (['--resume', evil], ['--cfg-options', f'load_from={evil}', 'train_cfg.max_epochs=1']):
+        status, _, err = tool('train', config, '--work-dir', work_dir, '--no-validate', *arguments)
+        assert status == 0, err
+    (work_dir / 'last_checkpoint').write_text(str(evil))
+    assert tool('train', config, '--work-dir', work_dir, '--no-validate', '--resume')[0] == 0
+    assert tool('test', config, evil, '--work-dir', work_dir)[0] == 0
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize('arguments', [['--resume', '{}'], ['--cfg-options', 'load_from={}']])
+def test_another_models_checkpoint_is_refused(trained, config, tmp_path, tool, arguments):
+    content = read_checkpoint(trained / 'epoch_2.pth')
+    name = next(iter(content['state_dict']))
+    content['state_dict']['head.strange'] = content['state_dict'].pop(name)
+    torch.save(content, tmp_path / 'other.pth')
+    arguments = [argument.format(tmp_path / 'other.pth') for argument in arguments]
+    status, _, err = tool('train', config, '--work-dir', tmp_path / 'work', '--no-validate', *arguments)
+    assert status == 2 and 'is of another model: 1 parameters missing, 1 unknown' in err and err.count('\n') == 1
+
+
 def test_rates_of_parts_survive_a_resume(config, tmp_path, tool):
     """Whether a run stops before, or after, the epoch in which the rate changes."""
     changed = tmp_path / 'config.py'
