@@ -201,6 +201,13 @@ def test_options_that_a_class_takes_by_two_stars():
         load_config(CAPEFORMER, {'custom_hooks': [dict(type=Handed, first=1, intervals=3)]})
 
 
+def test_options_go_on_to_a_class_that_takes_any():
+    class Average:
+        def __init__(self, model, **kwargs):
+            self.kept = kwargs
+    load_config(CAPEFORMER, {'custom_hooks': [dict(type='EMAHook', ema_type=Average, whatever=1)]})
+
+
 def test_rates_of_parts_of_a_model_may_differ():
     load_config(CAPEFORMER, {'optim_wrapper.paramwise_cfg': dict(custom_keys=dict(backbone=dict(lr_mult=0.1)))})
 
