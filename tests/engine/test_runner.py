@@ -95,7 +95,7 @@ def test_an_epoch_of_so_many_batches(batches, expected, given):
 
 def test_other_runners_are_refused(repo, tmp_path):
     config = load_config(repo / 'configs/synthetic/protonet_r18_synthetic_1shot.py', dict(runner_type='Runner'))
-    with pytest.raises(CapekitError, match='runner_type Runner is no subclass of capekit.engine.runner.CapeRunner'):
+    with pytest.raises(CapekitError, match='runner_type Runner is not a subclass of capekit.engine.runner.CapeRunner'):
         build_runner(config, ['train'], tmp_path / 'work')
     config.runner_type = 'CapeRuner'
     with pytest.raises(CapekitError, match="runner_type: 'CapeRuner' is not a known runner; did you mean CapeRunner"):

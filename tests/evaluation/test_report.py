@@ -166,12 +166,12 @@ def test_bad_dumps(tmp_path, dataset, plan):
     (dict(points=np.zeros((24, 4, 3))), r'points \(24, 4, 3\)'),
     (dict(points=np.array(['a'])), 'points .* <U1'),
     (dict(scores=np.zeros((24, 3))), r'scores \(24, 3\)'),
-    (dict(meta=np.array('[]')), 'meta is no dict'),
+    (dict(meta=np.array('[]')), 'meta is not a dict'),
     (dict(meta=np.array('{')), 'not a dump'),
     (dict(meta=dict(queries=None)), 'queries=None'),
     (dict(meta=dict(queries=0)), 'queries=0'),
-    (dict(meta=dict(queries=5)), 'no episodes of 5 queries'),
-    (dict(meta=dict(queries=4)), 'successive ones differ in their supports'),
+    (dict(meta=dict(queries=5)), 'do not form episodes of 5 queries'),
+    (dict(meta=dict(queries=4)), 'successive rows'),
 ])
 def test_a_dump_with_something_broken_in_it_is_one_line(dumps, tmp_path, change, message):
     with np.load(dumps[0]) as arrays:

@@ -36,7 +36,7 @@ def test_schedules_are_stretched_to_the_budget(repo):
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
-    (['--methods', 'protnet'], 'valid: copy, capeformer'), (['--epochs', 0], 'more than nothing'),
+    (['--methods', 'protnet'], 'valid: copy, capeformer'), (['--epochs', 0], 'above 0'),
     (['--epochs', 1, '--minutes', 1], 'not allowed with'),
 ])
 def test_wrong_arguments_are_named(tool, tmp_path, arguments, message):
