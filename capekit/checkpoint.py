@@ -37,7 +37,7 @@ def read_checkpoint(path: str | Path) -> Any:
         culprit = re.search(r'GLOBAL (\S+)', str(error))
         if culprit is None:
             raise CapekitError(f'checkpoint {path}: not a readable checkpoint') from None
-        raise CapekitError(f'checkpoint {path}: refused: it is a pickle that would run code to build {culprit[1]}; '
+        raise CapekitError(f'checkpoint {path}: refused, it is a pickle that would run code to build {culprit[1]}; '
                            'only plain tensors, numbers, strings, lists and dicts are read') from None
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         reason = str(error).splitlines() or [type(error).__name__]

@@ -105,10 +105,10 @@ def test_swin_with_its_last_norm_is_graphcapes_backbone(shared, parity_recipe, t
     (dict(name='resnet18', strides=()), 'name each stride once'),
     (dict(name='vit_small_patch14_dinov2', strides=(14,)), "has the strides [14, 14, 14]; for a plain ViT: "
                                                            "backbone=dict(_delete_=True, type='TimmViT'"),
-    (dict(name=SWIN, image_size=96), 'windows of 8 x 8 cells do not fill a map of 12 x 12); the next that it can: '
+    (dict(name=SWIN, image_size=96), 'windows of 8 x 8 cells do not fill a map of 12 x 12); the nearest that it can: '
                                      '64 below, 128 above'),
-    (dict(name=SWIN, image_size=100), 'must be a multiple of 32); the next that it can: 64 below, 128 above'),
-    (dict(name='hrnet_w18_small', image_size=100), 'the next that it can: 96 below, 128 above'),
+    (dict(name=SWIN, image_size=100), 'must be a multiple of 32); the nearest that it can: 64 below, 128 above'),
+    (dict(name='hrnet_w18_small', image_size=100), 'the nearest that it can: 96 below, 128 above'),
     (dict(name='resnet18', last_norm=True), 'last_norm=True is for a Swin network'),
     (dict(name=SWIN, strides=(16,), last_norm=True), 'last_norm=True is for a Swin network with its map of stride 32'),
 ])
@@ -127,7 +127,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
 
 
 def test_crops_of_another_size_are_refused():
-    with pytest.raises(CapekitError, match='made for crops of 64 pixels and was given 128 x 128'):
+    with pytest.raises(CapekitError, match='built for crops of 64 pixels and got 128 x 128'):
         TimmPyramid(SWIN, image_size=64)(torch.rand(1, 3, 128, 128))
 
 
