@@ -1,4 +1,4 @@
-"""Annotation files to instances: the recorded protocol, the rules one by one, and what bad input says."""
+"""From annotation files to instances: the recorded protocol, the rules one by one, and the errors for bad input."""
 
 import json
 

@@ -26,7 +26,7 @@ def image():
 
 
 def test_draws_are_the_released_ones():
-    """Numbers of the first implementation, which drew a side, an angle and whether to turn."""
+    """Numbers from the first implementation, which drew a side, an angle and whether to rotate."""
     rng = np.random.default_rng([7, 3])
     drawn = [ScaleRotation().geometry(rng) for _ in range(3)]
     drawn += [ScaleRotation(0.3, 40, 0.9).geometry(rng) for _ in range(2)]

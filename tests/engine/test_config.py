@@ -1,4 +1,4 @@
-"""Configs: the shipped ones are whole, and a typo anywhere is named with what is valid."""
+"""Configs: the shipped ones are complete, and any typo is named along with what is valid."""
 
 import importlib.util
 import re

@@ -1,4 +1,4 @@
-"""Tables, JSON, dumps, and the tool that scores them."""
+"""Tables, JSON, dumps, and the tool that scores dumps."""
 
 import importlib.util
 import json
@@ -122,7 +122,7 @@ def test_dump_of_a_filter_and_of_skipped_images(tmp_path):
     save_predictions(tmp_path / 'd.npz', plan, predictions(dataset, plan, 1.0), dict(dataset.source))
     again = dataset_of(load_predictions(tmp_path / 'd.npz'))
     assert again.source == dataset.source and len(again) == 7
-    # Another image gone since: the rows would number other instances.
+    # Another image has disappeared since: the rows would number other instances.
     (images / 'bird/1.jpg').unlink()
     with pytest.raises(CapekitError, match='other instances'):
         dataset_of(load_predictions(tmp_path / 'd.npz'))
@@ -199,7 +199,7 @@ def test_a_dump_without_scores_or_the_number_of_queries(dumps, tmp_path):
 
 @pytest.fixture
 def score(repo, monkeypatch, capsys):
-    """Calls tools/analysis/score.py in this process: (exit status, stdout, stderr)."""
+    """Call tools/analysis/score.py in this process: (exit status, stdout, stderr)."""
     spec = importlib.util.spec_from_file_location('score', repo / 'tools/analysis/score.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

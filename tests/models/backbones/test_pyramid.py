@@ -1,4 +1,4 @@
-"""Networks whose resolution falls: the maps asked for, always (N, C, H, W), nothing unused, every head on top."""
+"""Networks with decreasing resolution: the maps asked for, always (N, C, H, W), nothing unused, every head on top."""
 
 import json
 import re
@@ -61,7 +61,7 @@ def test_other_networks_have_no_unused_parameter_and_the_promised_shapes(name, s
 
 @pytest.mark.parametrize('last_norm', [False, True])
 def test_swin_gives_channels_first_and_takes_timms_weights_from_a_file(tmp_path, last_norm):
-    """SwinV2 of timm gives (N, H, W, C); with the last norm it is what the classifier pools."""
+    """timm's SwinV2 returns (N, H, W, C); with the last norm it is what the classifier pools."""
     whole = timm.create_model(SWIN, img_size=64).eval()
     with torch.no_grad():
         whole.norm.weight.uniform_(0.5, 2)
@@ -85,7 +85,7 @@ def test_swin_with_its_last_norm_is_graphcapes_backbone(shared, parity_recipe, t
     state = parity_recipe.state_dict(json.loads(str(case[f'{kind}/keys'])), int(case['seed']))
     state.update({key.removeprefix(prefix): case[key] for key in case.files if key.startswith(prefix)})
     renamed = {}
-    for key, value in state.items():  # the release halves at the end of a stage, timm at the start of the next
+    for key, value in state.items():  # the release downsamples at the end of a stage, timm at the start of the next
         key = re.sub(r'layers\.(\d)\.downsample', lambda m: f'layers.{int(m[1]) + 1}.downsample', key)
         renamed[key.removeprefix('backbone.')] = torch.from_numpy(np.array(value))
     torch.save(renamed, tmp_path / 'swin.pth')
