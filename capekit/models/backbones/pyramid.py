@@ -98,7 +98,7 @@ class TimmPyramid(TimmNetwork):
 
 def _check_strides(name: str, strides: tuple, available: list) -> None:
     if sorted(set(available)) != available:
-        raise CapekitError(f'backbone {name!r} is no pyramid, its maps have the strides {available}; for a plain ViT: '
+        raise CapekitError(f'backbone {name!r} is not a pyramid: its maps have strides {available}; for a plain ViT: '
                            "backbone=dict(_delete_=True, type='TimmViT', name=...)")
     if len(set(strides)) != len(strides) or not strides:
         raise CapekitError(f'backbone strides={strides}: name each stride once, from {available}')

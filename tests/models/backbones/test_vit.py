@@ -131,7 +131,7 @@ def test_errors_name_what_would_do(options, message):
 
 
 def test_a_vit_in_a_pyramid_is_an_error_that_names_this_class():
-    with pytest.raises(CapekitError, match="is no pyramid.*type='TimmViT'"):
+    with pytest.raises(CapekitError, match="is not a pyramid.*type='TimmViT'"):
         TimmPyramid(DINOV2, strides=(14,))
 
 
