@@ -10,17 +10,17 @@ help:
 	@echo 'make setup      .venv with everything capekit needs (PYTHON=python3.11 chooses a Python, 3.10 to 3.14)'
 	@echo 'make demo       train, test and draw on synthetic data'
 	@echo 'make test       the test suite             (ARGS="-k registry" passes options on)'
-	@echo 'make lint       ruff and codespell         (ARGS=--fix fixes what ruff can), then make types'
-	@echo 'make types      mypy'
+	@echo 'make lint       ruff, codespell and mypy   (ARGS=--fix lets ruff fix what it can)'
+	@echo 'make types      mypy alone'
 	@echo 'make docs       the site, into site/'
 	@echo 'make benchmark  measure speed and memory   (ARGS=... passes options on)'
-	@echo 'make benchmark-synthetic  methods at an equal budget on generated data (METHODS="pomnet maml" ARGS="--minutes 10")'
+	@echo 'make benchmark-synthetic  methods with equal budgets on generated data (METHODS="pomnet maml" ARGS="--minutes 10")'
 	@echo 'make lock       write requirements.lock anew (with uv: pip install uv)'
 	@echo 'make clean      remove .venv and caches; data and work_dirs stay'
 
 setup: $(VENV)/.ready
 
-# Written last, so that a set-up that was interrupted is done again.
+# Written last, so that an interrupted set-up is repeated.
 $(VENV)/.ready: requirements.lock requirements-source.txt pyproject.toml setup.py tools/setup_env.py
 	@"$(or $(PYTHON),$(error no Python found; fix: apt install python3 python3-venv))" tools/setup_env.py $(VENV)
 

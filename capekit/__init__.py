@@ -1,3 +1,3 @@
-"""capekit: category-agnostic pose estimation, from a keypoint JSON to a number one can trust."""
+"""capekit: category-agnostic pose estimation, from annotation files to numbers you can trust."""
 
 __version__ = '0.1.0'

@@ -8,18 +8,18 @@ from collections.abc import Callable
 from capekit.cli import USAGE_ERROR, run
 from capekit.errors import CapekitError
 
-# Command -> what it does. Each is the module of that name in `capekit.commands`, loaded when it is asked for.
+# Command -> what it does. Each is the module of that name in `capekit.commands`, imported only when it is called.
 COMMANDS = dict(
     train='train an estimator',
     test='test a trained estimator on categories it has never seen',
     score='score a dump of predictions again, or compare two',
     audit='check annotation files and images before a run',
-    synthesize='generate a data set, or stand-ins for images that are not at hand',
-    convert="rename the parameters of an author's published checkpoint",
+    synthesize='generate a data set, or stand-ins for missing images',
+    convert="rename the parameters of a checkpoint published by a method's authors",
     visualize='draw what a method does inside',
     configs='list the configs that come with capekit, or copy them',
     benchmark='measure speed and memory of a config',
-    benchmark_synthetic='all methods at one budget on generated data, in one table',
+    benchmark_synthetic='train all methods on generated data with equal budgets, in one table',
     demo='generate, train, test and draw in ten minutes')
 
 
@@ -27,7 +27,7 @@ def load(name: str) -> Callable:
     """The `main` of a command's module.
 
     Raises:
-        CapekitError: opencv lacks libraries of a desktop, as on a fresh server.
+        CapekitError: OpenCV lacks desktop libraries, as on a fresh server.
     """
     try:
         return importlib.import_module(f'capekit.commands.{name}').main
@@ -39,13 +39,13 @@ def load(name: str) -> Callable:
 
 
 def main() -> None:
-    """Run the command that the first argument names; `-` and `_` are the same in it."""
+    """Run the command named by the first argument; `-` and `_` in it are interchangeable."""
     name = sys.argv[1].replace('-', '_') if len(sys.argv) > 1 else '__help'
     if name in COMMANDS:
         sys.argv = [f'capekit {sys.argv[1]}', *sys.argv[2:]]
         run(lambda: load(name)())
     lines = [f'  {command.replace("_", "-"):20} {what}' for command, what in COMMANDS.items()]
-    text = '\n'.join(['usage: capekit COMMAND [arguments]; capekit COMMAND --help says more', *lines])
+    text = '\n'.join(['usage: capekit COMMAND [arguments]; for details, capekit COMMAND --help', *lines])
     if name in ('__help', '_h'):
         print(text)
         sys.exit(0)

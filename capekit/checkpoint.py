@@ -11,7 +11,7 @@ from torch import nn
 from capekit.errors import CapekitError
 from capekit.files import atomic_write
 
-# Names of the authors' implementations, none of ours.
+# Prefixes that the authors' implementations use and capekit does not.
 RELEASED_PREFIXES = ('encoder_sample.', 'encoder_query.', 'keypoint_head.', 'predictor.', 'backbone_projs.')
 
 
@@ -19,7 +19,7 @@ def read_checkpoint(path: str | Path) -> Any:
     """Read a `.pth` or `.safetensors` file onto the CPU.
 
     Raises:
-        CapekitError: no such file, not a checkpoint, or a pickle that would run code.
+        CapekitError: the file does not exist, is not a checkpoint, or is a pickle that would run code.
     """
     path = Path(path)
     if not path.is_file():
@@ -45,16 +45,16 @@ def read_checkpoint(path: str | Path) -> Any:
 
 
 def save_checkpoint(content: dict, path: str | Path) -> None:
-    """Write a checkpoint whole or not at all."""
+    """Write a checkpoint completely or not at all."""
     with atomic_write(path) as file:
         torch.save(content, file)
 
 
 def load_weights(model: nn.Module, path: str | Path) -> dict:
-    """Load a checkpoint of ours into `model`, every parameter or none.
+    """Load a capekit checkpoint into `model`: every parameter or none.
 
     Returns:
-        the checkpoint's `meta` (dict, empty where it has none).
+        the checkpoint's `meta` (dict, empty where there is none).
 
     Raises:
         CapekitError: as `read_checkpoint`, or the checkpoint belongs to another model.

@@ -15,7 +15,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Refuse values that the `Literal` annotations of a function or `__init__` do not list.
 
     Raises:
-        CapekitError: from the decorated function; names the option, its owner and the valid values.
+        CapekitError: when the decorated function is called; names the option, its owner and the valid values.
     """
     signature = inspect.signature(function)
     choices = {name: get_args(parameter.annotation) for name, parameter in signature.parameters.items()
@@ -24,7 +24,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        # Arguments that do not fit at all are the function's own error.
+        # Arguments that do not match the signature are the function's own error.
         for name, value in signature.bind_partial(*args, **kwargs).arguments.items():
             if name in choices and value not in choices[name]:
                 raise CapekitError(f'{owner}: {name}={value!r} is not one of {", ".join(map(str, choices[name]))}')

@@ -1,4 +1,4 @@
-"""How every command line tool of capekit ends: an error a person can fix is one line, not a traceback."""
+"""How every command line tool of capekit ends: an error that the user can fix is one line, not a traceback."""
 
 import os
 import subprocess
@@ -15,10 +15,10 @@ BROKEN_PIPE = 141
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:
-    """Call `main()` and leave the process with its exit status (None is 0).
+    """Call `main()` and exit the process with its status (None is 0).
 
     A `CapekitError` is printed as `error: <line>` on stderr and exits with 2, as argparse does for bad usage;
-    Ctrl-C exits with 130; a reader of stdout that has gone (`tool | head`) is no error worth a traceback.
+    Ctrl-C exits with 130; a closed stdout (`tool | head`) ends quietly.
     """
     try:
         status = main() or 0
@@ -30,21 +30,21 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         print('interrupted', file=sys.stderr)
         status = INTERRUPTED
     except BrokenPipeError:
-        # The interpreter flushes stdout once more at exit, which would complain again.
+        # The interpreter flushes stdout once more at exit, which would raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = BROKEN_PIPE
     sys.exit(status)
 
 
 def run_command(title: str, command: str, *arguments) -> float:
-    """Run another command in a process of its own, its output on the screen; returns the seconds it took.
+    """Run another command in its own process, with its output on the screen; returns the seconds it took.
 
     Raises:
-        CapekitError: it ended with another status than 0.
+        CapekitError: it ended with a status other than 0.
     """
     print(f'\n== {title}: capekit {command} {" ".join(map(str, arguments))}', flush=True)
     started = time.monotonic()
-    # Threads that wait sleep: where other programs run too, spinning ones can slow a training tenfold.
+    # Waiting threads sleep: next to other programs, spinning ones can slow training tenfold.
     environment = {'OMP_WAIT_POLICY': 'PASSIVE', **os.environ}
     done = subprocess.run([sys.executable, '-m', 'capekit', command, *map(str, arguments)], env=environment)
     if done.returncode:
@@ -55,5 +55,5 @@ def run_command(title: str, command: str, *arguments) -> float:
 
 
 def _one_line(error: CapekitError) -> str:
-    """The message itself: a data loader's worker hands an error on with its traceback, the message on the last line."""
+    """The message itself: a data loader worker's error arrives with its traceback, the message on the last line."""
     return (str(error).strip().splitlines() or [''])[-1].removeprefix(f'{CapekitError.__module__}.CapekitError: ')

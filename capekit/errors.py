@@ -1,8 +1,8 @@
-"""The one exception that capekit raises for input a person can fix."""
+"""The one exception that capekit raises for input that the user can fix."""
 
 
 class CapekitError(ValueError):
-    """One line for the person in front of the screen: what is wrong, where, and what would be right.
+    """One line for the user: what is wrong, where, and what would be right.
 
     The command line tools print it without a traceback and exit with status 2.
     """

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, then renamed."""
+"""Files that are written completely or not at all: written beside their place, then renamed."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from capekit.errors import CapekitError
 
 @contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """A binary file object whose content is at `path` once the block ends without an error; makes the folder.
+    """A binary file object whose content is at `path` once the block ends without an error; creates the folder.
 
     Raises:
         CapekitError: the folder or file cannot be written.
@@ -38,7 +38,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
 
 def write_json(path: str | os.PathLike, data):
-    """Write JSON-able data, whole or not at all. What is no finite number becomes null, which every reader accepts.
+    """Write JSON-able data, completely or not at all. Non-finite numbers become null, which every reader accepts.
 
     Raises:
         CapekitError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""A progress bar with the time left: drawn on a terminal, a line now and then in a log."""
+"""A progress bar with the time left: drawn on a terminal, an occasional line in a log."""
 
 import sys
 import time
@@ -12,15 +12,15 @@ LOG_SECONDS = 30
 
 
 class Bar:
-    """A bar at the foot of a terminal; a second one, as of a validation during training, stands below the first.
+    """A bar at the bottom of a terminal; a second one, as for validation during training, appears below the first.
 
-    What is printed meanwhile goes above them, because rich stands in front of the streams. They are drawn on stderr, so
-    that a stdout which goes to a file gets the output alone.
+    Output printed meanwhile appears above them, because rich redirects the streams. They are drawn on stderr, so that a
+    redirected stdout gets the output alone.
 
     Args:
         description: in front of the bar.
-        total: units in all.
-        done: units that are done already.
+        total: number of units.
+        done: units done already.
     """
 
     _progress: Any = None  # rich's, while one is open
@@ -28,7 +28,7 @@ class Bar:
 
     def __init__(self, description: str, total: int, done: int = 0):
         if not Bar._open:
-            from rich.console import Console  # heavy: imported where it is used
+            from rich.console import Console  # heavy: imported only where used
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
             Bar._progress = Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
                                      TimeRemainingColumn(), transient=True, console=Console(stderr=True),
@@ -39,15 +39,15 @@ class Bar:
 
     @staticmethod
     def wanted() -> bool:
-        """There is a terminal to draw on, and this is the process that does."""
+        """There is a terminal to draw on, and this is the process that draws."""
         return is_main_process() and sys.stderr.isatty()
 
     def update(self, done: int, description: str | None = None) -> None:
-        """`done` units of all are done; a description replaces the one before."""
+        """`done` units in total are done; a description replaces the previous one."""
         Bar._progress.update(self._task, completed=done, description=description)
 
     def stop(self) -> None:
-        """Take the bar off the terminal."""
+        """Remove the bar from the terminal."""
         Bar._progress.remove_task(self._task)
         Bar._open -= 1
         if not Bar._open:
@@ -55,13 +55,13 @@ class Bar:
 
 
 def track(items: Iterable, total: int, description: str, step: Callable | None = None) -> Iterator:
-    """Yield `items` and show how far they have come.
+    """Yield `items` and show the progress.
 
     Args:
-        items: what to go through.
-        total: units in all.
+        items: what to iterate over.
+        total: number of units.
         description: in front of the bar.
-        step: item -> units it stands for; None = 1.
+        step: item -> number of units it stands for; None = 1.
     """
     bar = Bar(description, total) if Bar.wanted() else None
     done, start = 0, time.monotonic()

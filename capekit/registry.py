@@ -23,23 +23,23 @@ FUNCTIONS = _child('FUNCTIONS', 'capekit.datasets')
 TRANSFORMS = _child('TRANSFORMS', 'capekit.datasets')
 MODELS = _child('MODELS', 'capekit.models')
 EVALUATOR = _child('EVALUATOR', 'capekit.evaluation')
-"""What `val_evaluator` and `test_evaluator` name: a class, in capekit or in a package of one's own, with one method.
+"""The interface of `val_evaluator` and `test_evaluator`: a class, in capekit or in your own package, with one method.
 
     evaluate(dataset, plan, points, scores) -> dict
         `dataset`: an `MP100Dataset`. `plan`: a `TestPlan` of E episodes with Q queries. `points`: (E, Q, Kmax, 2)
         float32 x, y in pixels of the original image. `scores`: (E, Q, Kmax) float32 confidence of each point. Both are
         nan from a category's number of keypoints on. It is called once a validation or test, on the main process.
-
+nan from a category's number of keypoints on. Called once per validation or test, on the main process.
         The returned report is JSON-able and has `overall`: {`metrics`: {name: {`value`: float}}}. These values are
         what mmengine logs and `save_best` names. Whatever else `capekit.evaluation.evaluate` reports is optional and
-        appears in the tables where it is there: `low` and `high` beside a `value`, `categories`, `unscored_rows`, ...
-        The simplest evaluator adds a metric to the report of `EpisodeEvaluator`, its base class.
+        what mmengine logs and `save_best` names. Whatever else `capekit.evaluation.evaluate` reports is optional and is
+        shown in the tables where present: `low` and `high` beside a `value`, `categories`, `unscored_rows`, ...
 """
 HOOKS = _child('HOOKS', 'capekit.engine')
 LOOPS = _child('LOOPS', 'capekit.engine')
 OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'capekit.engine')
 RUNNERS = _child('RUNNERS', 'capekit.engine.runner')
-# Nothing of ours in these yet; without them mmengine warns whenever it builds in our scope.
+# No classes of ours in these yet; without them mmengine warns whenever it builds in our scope.
 MODEL_WRAPPERS = _child('MODEL_WRAPPERS')
 OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS')
 OPTIMIZERS = _child('OPTIMIZERS')
@@ -50,9 +50,9 @@ LOG_PROCESSORS = _child('LOG_PROCESSORS')
 
 
 def find_option(registry: Registry, config: dict, name: str) -> inspect.Parameter | None:
-    """The option `name` of the class or function that a typed dict is of; None where it takes none of that name.
+    """The option `name` of the class or function that a typed dict builds; None if it takes no such option.
 
-    A `**kwargs` passes options on to the class above.
+    A `**kwargs` passes options on to the parent class.
     """
     target = registry.get(config['type']) if isinstance(config['type'], str) else config['type']
     chain = ([vars(c)['__init__'] for c in target.__mro__ if '__init__' in vars(c)] if inspect.isclass(target)

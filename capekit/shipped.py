@@ -1,4 +1,4 @@
-"""Where the configs are that come with capekit: in a checkout `configs/`, in an installed package beside the code."""
+"""Where the shipped configs are: `configs/` in a checkout, beside the code in an installed package."""
 
 from pathlib import Path
 
@@ -8,17 +8,17 @@ NAME = 'configs'
 
 
 def shipped_configs() -> Path:
-    """The folder of the shipped configs, its name always `configs`."""
+    """The folder of the shipped configs, always named `configs`."""
     package = Path(__file__).resolve().parent
     installed = package / NAME
     return installed if installed.is_dir() else package.parent / NAME
 
 
 def find_config(path: str | Path) -> Path:
-    """The config file of that path: as it is, else `configs/...` among the shipped ones.
+    """The config file of that path: the path itself if it exists, else `configs/...` among the shipped ones.
 
     Raises:
-        CapekitError: no such file.
+        CapekitError: the file does not exist.
     """
     path = Path(path)
     if path.is_file():

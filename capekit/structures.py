@@ -1,4 +1,4 @@
-"""The kinds of data that flow through capekit: what a model is given and what it answers.
+"""The data that flow through capekit: what a model is given and what it returns.
 
 Notation: B episodes, S shots, K keypoint slots, L decoder layers, H x W crop pixels; x before y everywhere.
 """
@@ -21,10 +21,10 @@ def _pad_slots(tensor: Tensor, slots: int, dim: int) -> Tensor:
 
 @dataclass
 class Task:
-    """What is known of the categories of B support sets besides images; a head reads what it needs."""
+    """What is known about the categories of B support sets besides images; a head reads what it needs."""
 
     num_keypoints: Tensor
-    """(B,) int64 keypoints that a category really has; further slots are padding."""
+    """(B,) int64 number of keypoints of the category; further slots are padding."""
     links: list
     """B tensors (E, 2) int64: the category's skeleton, zero-based keypoint pairs; (0, 2) where it has none."""
     names: list
@@ -33,7 +33,7 @@ class Task:
 
 @dataclass
 class Episode:
-    """A batch of B episodes: S annotated support images and one query image of the same category each.
+    """A batch of B episodes: S annotated support images and one query image each, of the same category.
 
     K is the largest keypoint count of the batch; slots from `num_keypoints[b]` on are padding, never visible.
     """
@@ -43,19 +43,19 @@ class Episode:
     support_points: Tensor
     """(B, S, K, 2) float32 x, y divided by the crop's width and height: inside the crop where in [0, 1]."""
     support_visible: Tensor
-    """(B, S, K) bool, labelled in that image. The coordinates of other keypoints mean nothing."""
+    """(B, S, K) bool, labelled in that image. The coordinates of other keypoints are meaningless."""
     query_images: Tensor
     """(B, 3, H, W) uint8 RGB."""
     query_points: Tensor
-    """(B, K, 2) float32, the answer; read by losses and metrics only."""
+    """(B, K, 2) float32, the ground truth; read by losses and metrics only."""
     query_visible: Tensor
     """(B, K) bool."""
     num_keypoints: Tensor
-    """(B,) int64 keypoints that the category really has."""
+    """(B,) int64 number of keypoints of the category."""
     links: list = field(default_factory=list)
     """B tensors (E, 2) int64: the category's skeleton, zero-based keypoint pairs."""
     meta: list = field(default_factory=list)
-    """B dicts, all a metric or figure needs: `category_id`, `category`, `keypoint_names`, `instances` (supports, then
+    """B dicts, what metrics and figures need: `category_id`, `category`, `keypoint_names`, `instances` (supports, then
     query), `image_files`, `crop_to_image` (S + 1, 2, 3: crop pixels to image pixels), `bbox` (S + 1, 4: clipped x, y,
     w, h)."""
 
@@ -68,7 +68,7 @@ class Episode:
 
     @property
     def task(self) -> Task:
-        """What is known of the B categories besides images."""
+        """What is known about the B categories besides images."""
         none = self.num_keypoints.new_zeros(0, 2)
         return Task(num_keypoints=self.num_keypoints, links=self.links or [none] * len(self),
                     names=[tuple(meta.get('keypoint_names', ())) for meta in self.meta] or [()] * len(self))
@@ -84,7 +84,7 @@ class Episode:
         return Episode(**{f.name: move(getattr(self, f.name)) for f in fields(self)})
 
     def pin_memory(self) -> 'Episode':
-        """Used by the data loader before a copy to a CUDA device."""
+        """Called by the data loader before a copy to a CUDA device."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         pinned: dict = {name: value.pin_memory() if isinstance(value, Tensor) else value
                         for name, value in values.items()}
@@ -92,7 +92,7 @@ class Episode:
 
     @staticmethod
     def collate(episodes: list) -> 'Episode':
-        """Join batches along B, padding the keypoint slots to the largest count: a data loader's `collate_fn`."""
+        """Concatenate batches along B, padding keypoint slots to the largest count: a data loader's `collate_fn`."""
         slots = max(episode.query_points.shape[1] for episode in episodes)
         slot_dims = dict(support_points=2, support_visible=2, query_points=1, query_visible=1)
         joined: dict = {}
@@ -106,7 +106,7 @@ class Episode:
 
 @dataclass
 class Prediction:
-    """What a head answers for a batch of B queries."""
+    """A head's answer for a batch of B queries."""
 
     points: Tensor
     """(B, K, 2) float32 x, y divided by the crop size, as in `Episode.query_points`."""
@@ -115,4 +115,4 @@ class Prediction:
     layers: Tensor | None = None
     """(L, B, K, 2) the points after each layer of an iterative head; the last one is `points`."""
     extras: dict = field(default_factory=dict)
-    """What a loss or an image may read, by name: similarity maps, heat maps, attention, proposals."""
+    """What a loss or a figure may read, by name: similarity maps, heat maps, attention, proposals."""

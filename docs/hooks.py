@@ -1,4 +1,4 @@
-"""Makes the site of the repository's own pages, at the paths they have there, so that their links hold as they are."""
+"""Builds the site from the repository's own pages, at their paths, so that their links work unchanged."""
 
 import re
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
-LINK = re.compile(r'\]\(([^)#:\s]+)[^)]*\)')  # of another file here: no scheme, no bare anchor
+LINK = re.compile(r'\]\(([^)#:\s]+)[^)]*\)')  # to another file here: no scheme, no bare anchor
 
 
 def on_files(files: Files, config) -> Files:
-    """Add the pages of the navigation that lie outside docs/, and every file that a page of them links."""
+    """Add the navigation's pages outside docs/, and every file that one of them links to."""
     pages = [path for path in _pages(config['nav']) if files.get_file_from_path(path) is None]
     wanted = set(pages)
     for page in pages:

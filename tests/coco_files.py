@@ -10,7 +10,7 @@ WIDTH, HEIGHT = 80, 60
 
 
 def content(categories=((1, 'cup', 3), (2, 'bird', 4)), per_category: int = 4, seed: int = 0) -> dict:
-    """A COCO keypoint file as a dict: one image an instance, boxes inside the image, some keypoints unlabelled."""
+    """A COCO keypoint file as a dict: one image per instance, boxes inside the image, some keypoints unlabelled."""
     rng = np.random.default_rng(seed)
     data = dict(images=[], annotations=[], categories=[])
     for id_, name, count in categories:
@@ -33,13 +33,13 @@ def content(categories=((1, 'cup', 3), (2, 'bird', 4)), per_category: int = 4, s
 
 
 def write(path: Path, data: dict) -> Path:
-    """The annotation file."""
+    """Write the annotation file; returns its path."""
     path.write_text(json.dumps(data))
     return path
 
 
 def write_images(folder: Path, data: dict) -> Path:
-    """A JPEG of noise for every image of the file."""
+    """Write a JPEG of noise for every image of the file."""
     for number, image in enumerate(data['images']):
         path = folder / image['file_name']
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,11 @@
-"""What every test module may use. Without the reference material beside the repository its tests are skipped."""
+"""Fixtures for every test module. Tests of the reference material beside the repository are skipped without it."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-# One thread each, waiting without spinning: networks in tests are small, and machines that test are busy.
+# One thread each, waiting without spinning: the networks in tests are small, and machines that run tests are busy.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
@@ -21,7 +21,7 @@ def repo() -> Path:
 
 @pytest.fixture(scope='session')
 def shared() -> Path:
-    """The folder of reference material; the test is skipped, saying so, where it is absent."""
+    """The folder of reference material; where it is absent, the test is skipped with that reason."""
     if not SHARED.is_dir():
         pytest.skip(f'reference material not found at {SHARED}')
     return SHARED
@@ -29,7 +29,7 @@ def shared() -> Path:
 
 @pytest.fixture
 def make_episode():
-    """A function that makes a random `Episode`: B episodes, S shots, one keypoint count an episode."""
+    """A function that makes a random `Episode`: B episodes, S shots, one keypoint count per episode."""
     import torch  # after the variables above
 
     from capekit.structures import Episode

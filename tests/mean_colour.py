@@ -1,4 +1,4 @@
-"""A stand-in estimator for what drives one."""
+"""A stand-in estimator for testing what drives one."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Checkpoints: read without running code, whole or not at all, and never those of another model."""
+"""Checkpoints: read without running code, completely or not at all, and never those of another model."""
 
 import os
 import pickle
@@ -12,7 +12,7 @@ from capekit.errors import CapekitError
 
 
 class Bomb:
-    """Unpickling this would make a folder."""
+    """Unpickling this would create a folder."""
 
     def __init__(self, path):
         self.path = path

@@ -1,4 +1,4 @@
-"""The rules of the house that a machine can read: who imports whom, how long a file is, what stands twice."""
+"""The rules of the house that a machine can check: who imports whom, file lengths, repeated code."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ PACKAGE = ROOT / 'capekit'
 MODULES = sorted(PACKAGE.rglob('*.py'))
 LONGEST, RUN = 300, 10
 BASE = {'choices', 'errors', 'files', 'registry', 'structures', 'progress', 'checkpoint', 'shipped', 'cli'}
-# Room -> the rooms below it, which it may import beside itself and the base.
+# Room -> the rooms below it, which it may import in addition to itself and the base.
 BELOW = dict(
     datasets=set(), models=set(), interop=set(), synthetic={'datasets'}, evaluation={'datasets'},
     visualization={'datasets', 'models'}, engine={'datasets', 'models', 'evaluation'},
@@ -22,7 +22,7 @@ BELOW = dict(
 
 
 def _imports(path: Path) -> set:
-    """Full names of the capekit modules that a file imports, anywhere in it."""
+    """Full names of the capekit modules imported anywhere in a file."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -56,7 +56,7 @@ def test_the_base_imports_no_room():
 
 
 def test_a_module_can_be_read_in_a_sitting():
-    """The generated data, long lists of shapes and looks, apart."""
+    """Except for the generated data, which has long lists of shapes and looks."""
     lengths = {path.name: len(path.read_text().splitlines()) for path in MODULES if 'synthetic' not in path.parts}
     assert not {name: length for name, length in lengths.items() if length > LONGEST}
 

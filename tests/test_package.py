@@ -53,12 +53,12 @@ def test_wheel_has_every_module_config_and_command(wheel, repo):
 
 @pytest.mark.slow
 def test_installed_wheel_trains_and_tests_outside_the_repository(wheel, tmp_path):
-    """In an environment that has everything but capekit: what is imported is the wheel's, in any folder."""
+    """In an environment that has everything but capekit: the wheel is what gets imported, in any folder."""
     home = tmp_path / 'environment'
     subprocess.run([sys.executable, '-m', 'venv', '--without-pip', home], check=True)
     python, bin_folder = home / 'bin/python', home / 'bin'
     # The packages of this environment, but not its .pth files, one of which leads to the repository. setuptools' own
-    # stands in for the distutils that mmengine imports and Python 3.12 dropped.
+    # one replaces the distutils that mmengine imports and that Python 3.12 dropped.
     site = next(home.glob('lib/python*/site-packages'))
     shim = 'import _distutils_hack; _distutils_hack.add_shim()'
     (site / 'packages.pth').write_text(f"{sysconfig.get_path('purelib')}\n{shim}\n")
@@ -82,7 +82,7 @@ def test_installed_wheel_trains_and_tests_outside_the_repository(wheel, tmp_path
     record = json.loads((work_dir / 'run.json').read_text())
     assert (record['revision'], record['changed_files']) == (None, [])
 
-    # A config of one's own, on top of a copy of the shipped ones.
+    # A user's config, on top of a copy of the shipped ones.
     assert CONFIG in run(capekit, 'configs').split()
     run(capekit, 'configs', '.')
     (folder / 'mine.py').write_text(f'_base_ = {CONFIG!r}\ntest_dataloader = dict(sampler=dict(queries=2))\n')
@@ -97,7 +97,7 @@ def test_shipped_configs_are_found_from_any_folder(repo, tmp_path, monkeypatch):
     for path in ('configs/none.py', 'pyproject.toml', tmp_path / CONFIG):
         with pytest.raises(CapekitError, match='no such file, here or among the shipped ones'):
             find_config(path)
-    # The one of this folder goes first.
+    # The one in this folder takes precedence.
     own = tmp_path / CONFIG
     own.parent.mkdir(parents=True)
     own.write_text('')
@@ -126,7 +126,7 @@ def test_provenance_without_git_or_checkout(tmp_path, monkeypatch):
     provenance.write_provenance(tmp_path)
     assert json.loads((tmp_path / 'run.json').read_text())['revision'] is None
     monkeypatch.undo()
-    # An environment inside another repository: that one's revision is not ours.
+    # An environment inside another repository: that repository's revision is not ours.
     subprocess.run(['git', 'init', '-q', tmp_path], check=True)
     monkeypatch.setattr(provenance, '__file__', str(tmp_path / 'lib/capekit/engine/provenance.py'))
     assert provenance._git('status') is None

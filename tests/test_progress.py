@@ -21,7 +21,7 @@ for outer in track('ab', 2, 'training'):
 
 
 def on_terminal(repo, code: str, stdout=None) -> str:
-    """What a terminal shows of a Python script; `stdout` sends its standard output elsewhere."""
+    """What a terminal shows of a Python script; `stdout` redirects its standard output."""
     master, slave = pty.openpty()
     with subprocess.Popen([sys.executable, '-c', code], stdout=stdout or slave, stderr=slave, stdin=slave,
                           env=dict(os.environ, PYTHONPATH=str(repo), TERM='xterm', COLUMNS='100')) as process:

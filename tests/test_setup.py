@@ -26,7 +26,7 @@ def load_tool(name):
 
 
 def parse(lines):
-    """Requirements of a file's lines; comments and options (`-r other.txt`) are left out."""
+    """Requirements in a file's lines; comments and options (`-r other.txt`) are left out."""
     lines = (re.split(r'(?:^|\s)#', line)[0].strip() for line in lines)
     return [Requirement(line) for line in lines if line and not line.startswith('-')]
 
@@ -36,14 +36,14 @@ def read(name):
 
 
 def declared(*extras):
-    """Requirements of pyproject.toml: those of the package, and of the extras named."""
+    """Requirements in pyproject.toml: those of the package, and of the extras named."""
     project = load_tool('check_env').tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
     lists = [project['dependencies'], *(project['optional-dependencies'][extra] for extra in extras)]
     return parse(line for lines in lists for line in lines)
 
 
 def imported(folder):
-    """{module: a file that imports it}, top-level names of what is neither Python's nor ours."""
+    """{module: a file that imports it}: top-level names that are neither Python's nor ours."""
     found = {}
     for path in sorted((ROOT / folder).rglob('*.py')):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -56,7 +56,7 @@ def imported(folder):
 
 
 def chosen(requirements, python):
-    """{name: [specifier]} of the requirements that count for a Python version on x86-64 Linux."""
+    """{name: [specifier]} of the requirements that apply to a Python version on x86-64 Linux."""
     environment = {
         **default_environment(),
         'python_version': python,
@@ -72,7 +72,7 @@ def chosen(requirements, python):
 
 
 def locked_versions(python):
-    """{name: version}: the lock, and the two that are built where there is no ready-made one."""
+    """{name: version}: the lock, and the two packages that are built where no wheel is available."""
     files = read('requirements.lock') + read('requirements-source.txt')
     versions = {}
     for name, specifiers in chosen(files, python).items():
@@ -117,7 +117,7 @@ def test_package_and_requirements_name_the_same_packages(python):
 
 @pytest.mark.parametrize('python', PYTHONS)
 def test_mmpose_is_there_up_to_python_3_12(python):
-    """From the lock or from source; later it is optional, and so is all that only it needs."""
+    """From the lock or from source; on later versions it is optional, and so is everything that only it needs."""
     there = locked_versions(python).keys()
     only_for_mmpose = {'mmpose', 'xtcocotools', 'chumpy', 'json-tricks', 'munkres', 'cython'}
     assert there & only_for_mmpose == (only_for_mmpose if python in ('3.10', '3.11', '3.12') else set())
@@ -131,7 +131,7 @@ def test_source_file_repeats_the_pins_of_requirements():
 
 @pytest.mark.parametrize(('folder', 'extras'), [('capekit', ('lite',)), ('tools', ('dev',)), ('tests', ('dev',))])
 def test_every_import_is_declared(folder, extras):
-    """For every Python, so what is imported at all must be declared without a condition; mmpose is optional."""
+    """On every Python, so whatever is imported must be declared without a condition; mmpose is optional."""
     known = chosen(declared(*extras), '3.14').keys() | {'mmpose', 'pip', 'tomllib'}
     packages = importlib.metadata.packages_distributions()
     stand_ins = load_tool('check_env').STAND_INS
@@ -145,7 +145,7 @@ def test_installed_packages_are_within_the_ranges():
     assert load_tool('check_env').find_unmet() == []
 
 
-def test_a_missing_package_is_named_with_its_mend(monkeypatch):
+def test_a_missing_package_is_named_with_its_fix(monkeypatch):
     tool = load_tool('check_env')
     found = tool.installed_version
     monkeypatch.setattr(tool, 'installed_version', lambda name: None if name == 'timm' else found(name))
@@ -211,7 +211,7 @@ def test_import_capekit_stays_light():
 
 
 def test_opencv_without_windows_is_put_in_once_more_by_a_second_setup(monkeypatch):
-    """It shares its files with opencv-python, which is removed before it, so pip must not take it for installed."""
+    """It shares its files with opencv-python, which is removed before it, so pip must not consider it installed."""
     tool, calls = load_tool('setup_env'), []
     broken = subprocess.CompletedProcess([], 1, '', 'ImportError: libGL.so.1: cannot open shared object file')
     monkeypatch.setattr(tool.subprocess, 'run', lambda *args, **options: broken)

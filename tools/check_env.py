@@ -19,14 +19,14 @@ ROOT = Path(__file__).resolve().parent.parent
 INSTALL = 'pip install -r requirements.txt'
 INSTALL_SOURCE = 'pip install --no-deps --no-build-isolation -r requirements-source.txt'
 
-# The same modules under another name: full mmcv does all that mmcv-lite does.
+# The same modules under another name: the full mmcv does everything that mmcv-lite does.
 STAND_INS = {
     'mmcv-lite': ('mmcv',),
     'opencv-python': ('opencv-python-headless', 'opencv-contrib-python', 'opencv-contrib-python-headless'),
 }
-UNUSED = ('chumpy',)  # only the metadata of mmpose asks for it
+UNUSED = ('chumpy',)  # only mmpose's metadata asks for it
 
-# Imports that tell more than a version does: compiled parts that do not fit each other fail here.
+# Imports that reveal more than a version does: mismatched compiled parts fail here.
 IMPORTS = {
     'torchvision': 'pip install torch==2.11.0 torchvision==0.26.0',
     'cv2': INSTALL,
@@ -35,11 +35,11 @@ IMPORTS = {
     'xtcocotools.mask': INSTALL_SOURCE + ' --force-reinstall',
     'mmpose.datasets': INSTALL_SOURCE + ' --force-reinstall',
 }
-OPTIONAL = ('mmpose', 'xtcocotools')  # where pip does not bring them; only a broken one is wrong then
+OPTIONAL = ('mmpose', 'xtcocotools')  # where pip cannot install them; there only a broken one is an error
 
 
 def installed_version(name):
-    """The version of a package, or of what stands in for it; None where there is neither."""
+    """The version of a package, or of its substitute; None if there is neither."""
     for candidate in (name, *STAND_INS.get(name, ())):
         try:
             return metadata.version(candidate)
@@ -68,7 +68,7 @@ def find_unmet():
 
 
 def find_broken():
-    """[(what does not import, the command that fixes it)]."""
+    """[(what fails to import, the command that fixes it)]."""
     broken = []
     warnings.filterwarnings('ignore', 'pkg_resources is deprecated')
     for module, fix in IMPORTS.items():

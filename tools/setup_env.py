@@ -1,6 +1,6 @@
-"""Make .venv and install the lock into it: what `make setup` runs, with whatever Python it finds first.
+"""Make .venv and install the lock into it: this is what `make setup` runs, with the first Python it finds.
 
-Standard library only. Every way this can fail ends in one line that names the fix.
+Standard library only. Every possible failure ends in one line that names the fix.
 """
 
 import os
@@ -13,7 +13,7 @@ import sysconfig
 import time
 
 FIRST, BEYOND = (3, 10), (3, 15)
-# With these before 3.12 nothing has to be compiled; 3.13 and 3.14 are without mmpose.
+# By preference: 3.12 comes last, because it needs a compiler; 3.13 and 3.14 do without mmpose.
 CANDIDATES = ('python3.11', 'python3.10', 'python3.13', 'python3.14', 'python3.12')
 
 
@@ -27,7 +27,7 @@ def supported(python, imports='sys'):
 
 
 def what_is_missing():
-    """What keeps this interpreter from making the environment, with its fix; None where nothing does."""
+    """What keeps this interpreter from making the environment, with its fix; None if nothing does."""
     version = '{}.{}'.format(*sys.version_info)
     try:
         import ensurepip  # noqa: F401
@@ -38,9 +38,9 @@ def what_is_missing():
 
 
 def reason_without_mmpose():
-    """Why this interpreter goes without mmpose and xtcocotools, which are optional where they are not ready-made.
+    """Why this interpreter does without mmpose and xtcocotools, which are optional where no wheels exist.
 
-    None where they come from the lock, or can be built.
+    None if they come from the lock or can be built.
     """
     version = '{}.{}'.format(*sys.version_info)
     if sys.version_info >= (3, 13):
@@ -62,7 +62,7 @@ def hand_over():
     here = '{}.{}'.format(*sys.version_info)
     for path in filter(None, map(shutil.which, CANDIDATES)):
         if supported(path):
-            print(f'Python {here} is not supported, going on with {path}', flush=True)
+            print(f'Python {here} is not supported, continuing with {path}', flush=True)
             os.execv(path, [path, *sys.argv])
     sys.exit(
         f'capekit needs Python 3.10 to 3.14, and only {here} was found; '
@@ -72,7 +72,7 @@ def hand_over():
 
 
 def do_without_windows(python):
-    """Exchange opencv-python, where libraries of a desktop are missing that it wants, for its build without windows."""
+    """Replace opencv-python, if the desktop libraries that it needs are missing, by its build without windows."""
     probe = subprocess.run([python, '-c', 'import cv2'], capture_output=True, text=True)
     if probe.returncode == 0 or 'ImportError: lib' not in probe.stderr:
         return
@@ -82,7 +82,7 @@ def do_without_windows(python):
     print(f'{reason}; taking opencv-python-headless {version} instead', flush=True)
     pip = [python, '-m', 'pip', '--disable-pip-version-check']
     subprocess.call([*pip, 'uninstall', '-q', '-y', 'opencv-python'])
-    # By force: an earlier set-up's may be listed as installed, its files gone with the ones just removed.
+    # Forced: an earlier set-up's may be listed as installed, its files gone with the ones just removed.
     headless = ['--force-reinstall', f'opencv-python-headless=={version}']
     if subprocess.call([*pip, 'install', '-q', '--no-deps', *headless]):
         sys.exit('opencv could not be installed; fix: apt install libgl1 libglib2.0-0, then make setup once more')
@@ -97,7 +97,7 @@ def main():
     unfinished = os.path.join(folder, '.unfinished')
     start = time.time()
 
-    # An environment that is there is used, unless its Python does not fit or an earlier set-up of it was interrupted.
+    # An existing environment is used, unless its Python does not fit or its set-up was interrupted.
     if os.path.exists(unfinished) or not supported(python, 'pip'):
         missing = what_is_missing()
         if missing:

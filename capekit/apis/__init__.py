@@ -1,4 +1,4 @@
-"""Entry points for people who write Python and no configs."""
+"""Entry points for use from Python."""
 
 from .init import init_estimator
 

@@ -1,4 +1,4 @@
-"""From a config to an estimator that is ready to answer."""
+"""From a config to an estimator that is ready to predict."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from capekit.registry import MODELS
 
 def init_estimator(config: str | Path | Config, checkpoint: str | None = None, device: str = 'cpu',
                    cfg_options: dict | None = None):
-    """Build the estimator of a config, in eval mode, for crops of the size of its test data.
+    """Build the estimator of a config, in eval mode, for crops of its test data's size.
 
-    ImageNet weights are never fetched here: without a checkpoint the network is random.
+    ImageNet weights are never downloaded here: without a checkpoint the network has random weights.
 
     Args:
         config: path of a config file, or a loaded one.
-        checkpoint: a file of ours; every parameter must fit.
+        checkpoint: a capekit checkpoint; every parameter must match.
         device: such as 'cpu', 'cuda:0'.
         cfg_options: overrides by dotted key, such as {'model.head.decoder_layers': 0}.
 
@@ -26,7 +26,7 @@ def init_estimator(config: str | Path | Config, checkpoint: str | None = None, d
         CapeEstimator: call it with an `Episode` and mode='predict'.
 
     Raises:
-        CapekitError: unknown config keys or types, a checkpoint that does not fit.
+        CapekitError: unknown config keys or types, or a checkpoint that does not match.
     """
     config = load_config(config, cfg_options)
     estimator = build(MODELS, sized_model(config, stage_to_answer(config)), 'model')

@@ -1,4 +1,4 @@
-"""Arguments that several commands share."""
+"""Arguments shared by several commands."""
 
 import argparse
 from pathlib import Path
@@ -14,7 +14,7 @@ LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
 class Overrides(DictAction):
-    """`--cfg-options key=value ...`, with an error that shows the form."""
+    """`--cfg-options key=value ...`, with an error that shows the expected form."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         wrong = [value for value in values if '=' not in value]
@@ -24,36 +24,36 @@ class Overrides(DictAction):
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments that training and testing share."""
+    """Arguments shared by training and testing."""
     parser.add_argument('config', help='a config file, such as configs/synthetic/capeformer_r18_synthetic_1shot.py; '
-                                       '`configs/...` that is not in this folder is the shipped one')
+                                       'a `configs/...` not found in this folder is the shipped one')
     parser.add_argument('--work-dir', help='where to write; default: work_dirs/<config name>[_<split>_<shots>]')
     add_protocol_arguments(parser)
     parser.add_argument('--cfg-options', nargs='+', action=Overrides, default={}, metavar='KEY=VALUE',
                         help='config overrides by dotted key, such as model.head.decoder_layers=0')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none',
                         help='how the processes of a distributed run were started')
-    # torchrun sets the variable, old launchers pass the argument.
+    # torchrun sets the variable; older launchers pass the argument.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
 def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which part of MP-100; each command says by itself what its `--shots` are."""
+    """Which part of MP-100; `--shots` differs between commands, so each defines its own."""
     part = parser.add_mutually_exclusive_group()
     part.add_argument('--split', type=int, metavar='N', help="of MP-100, 1 to 5; default: the config's")
-    part.add_argument('--cross', metavar='NAME', help='hold out a super-category in place of a split: '
+    part.add_argument('--cross', metavar='NAME', help='hold out a super-category instead of using a split: '
                                                       f'{", ".join(CROSS_SUPERCATEGORIES)}')
 
 
 def load_with_protocol(args: argparse.Namespace, *more: str) -> Config:
-    """The config with `--cfg-options`, and with `--split` and `--cross` in its protocol.
+    """The config with `--cfg-options`, and with `--split` and `--cross` written into its protocol.
 
     Args:
-        args: with what `add_protocol_arguments` adds, `config` and `cfg_options`.
-        more: further arguments that are settings of the protocol ('shots').
+        args: `config`, `cfg_options` and what `add_protocol_arguments` adds.
+        more: further arguments that are protocol settings ('shots').
 
     Raises:
-        CapekitError: as `load_config`, and a setting that the config does not leave to the protocol.
+        CapekitError: as `load_config`, or a setting that the config does not leave to the protocol.
     """
     asked = {name: value for name in ('split', 'cross', *more) if (value := getattr(args, name)) is not None}
     options = {f'protocol.{name}': value for name, value in asked.items()}
@@ -69,7 +69,7 @@ def load_with_protocol(args: argparse.Namespace, *more: str) -> Config:
 
 
 def choose_work_dir(args: argparse.Namespace, config: Config) -> str:
-    """`--work-dir`, the config's own, the one that training left `args.checkpoint` in, or one named by the protocol."""
+    """`--work-dir`, the config's own, where training wrote `args.checkpoint`, or one named by the protocol."""
     if work_dir := args.work_dir or config.get('work_dir'):
         return work_dir
     left_in = Path(getattr(args, 'checkpoint', '')).parent

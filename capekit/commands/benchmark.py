@@ -1,10 +1,10 @@
-"""Measure speed and memory of a config on this machine, each figure in one run.
+"""Measure speed and memory of a config on this machine, all in one run.
 
     python tools/analysis/benchmark.py CONFIG [--episodes 200] [--shots 1 5] [--train-seconds 20] [--json OUT]
 
-Prints crops per second and core, training samples per second, what the parts of the estimator take and what preparing a
-support set once for all its queries gains, test pairs per second with and without keeping encoded images, their ratio,
-and the peak memory. The data are the config's: change the paths with --cfg-options.
+Prints crops per second and core, training samples per second, the time of each part of the estimator, the speed-up from
+preparing a support set once for all its queries, test pairs per second with and without keeping encoded images, their
+ratio, and the peak memory. The data are the config's: change the paths with --cfg-options.
 """
 
 import argparse
@@ -33,13 +33,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='such as configs/capeformer/capeformer_r50_mp100.py')
     add_protocol_arguments(parser)
     parser.add_argument('--shots', type=int, nargs='+', default=[1, 5])
-    parser.add_argument('--categories', type=int, default=1, help='test categories, the first of the file')
-    parser.add_argument('--episodes', type=int, default=200, help='of a test category (200 in the protocol)')
-    parser.add_argument('--pairs', type=int, default=64, help='rows for the plain loop, which is slow')
-    parser.add_argument('--rounds', type=int, default=5, help='of each part, whose least time counts')
+    parser.add_argument('--categories', type=int, default=1, help='number of test categories, the first of the file')
+    parser.add_argument('--episodes', type=int, default=200, help='test episodes per category (200 in the protocol)')
+    parser.add_argument('--pairs', type=int, default=64, help='rows answered by the plain loop, which is slow')
+    parser.add_argument('--rounds', type=int, default=5, help='timings of each part; the fastest counts')
     parser.add_argument('--train-seconds', type=float, default=20)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--json', metavar='OUT', help='also write the figures to this file')
+    parser.add_argument('--json', metavar='OUT', help='also write the results to this file')
     parser.add_argument('--cfg-options', nargs='+', action=Overrides, default={}, metavar='KEY=VALUE')
     return parser.parse_args()
 
@@ -79,7 +79,7 @@ def main() -> None:
 
 @torch.no_grad()
 def part_seconds(estimator, dataset, plan: TestPlan, number: int, shots: int, args: argparse.Namespace) -> list:
-    """Milliseconds of the parts of one episode, and preparing its supports once beside once per query."""
+    """Milliseconds per part of one episode, preparing its supports once compared with once per query included."""
     row, queries = plan.supports[number].tolist(), plan.queries[number].tolist()
     episodes = Episode.collate([dataset[EpisodeKey((*row, query))] for query in queries]).to(args.device)
     task, count = episodes.task, len(queries)
@@ -98,7 +98,7 @@ def part_seconds(estimator, dataset, plan: TestPlan, number: int, shots: int, ar
         f'head, {count} queries, prepared for each': (
             lambda: estimator.answer(estimator.prepare(repeated, task), query), 1)}
     least = dict.fromkeys(parts, float('inf'))
-    for _ in range(args.rounds):  # taking turns, so that other work on the machine disturbs all alike
+    for _ in range(args.rounds):  # in turns, so that other load affects all parts alike
         for name, (part, divisor) in parts.items():
             least[name] = min(least[name], seconds(part, args.device) / divisor)
     *_, once, each = least.values()
@@ -107,7 +107,7 @@ def part_seconds(estimator, dataset, plan: TestPlan, number: int, shots: int, ar
 
 
 def seconds(part: Callable[[], object], device: str) -> float:
-    """Of one call."""
+    """Seconds that one call takes."""
     start = time.perf_counter()
     part()
     if device.startswith('cuda'):
@@ -124,7 +124,7 @@ def rate(batches, count: int) -> float:
 
 
 def crops_per_second(dataset, count: int = 200) -> float:
-    """Decode and warp, as a data loader worker does."""
+    """Decoding and warping, as in a data loader worker."""
     numbers = np.random.default_rng(0).permutation(len(dataset))[:count].tolist()
     dataset.crop(numbers[0])
     start = time.perf_counter()

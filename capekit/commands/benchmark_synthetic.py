@@ -1,11 +1,11 @@
-"""Train methods on the generated data with one budget, test them on unseen categories, write one table.
+"""Train methods on the generated data with equal budgets, test them on unseen categories, write one table.
 
     python tools/analysis/benchmark_synthetic.py [--methods pomnet capeformer ...] [--epochs N | --minutes M]
 
 All methods see the same training episodes in the same order, start from random weights, and are tested by tools/test.py
-on the same rows. The budget is a number of epochs, or of minutes of training: then a few iterations of each method are
-timed first, and it gets the whole epochs that fit. WORK_DIR/results.md and results.json hold the table. A method that
-was trained into WORK_DIR with the same settings before is not trained again.
+on the same rows. The budget is a number of epochs or of training minutes; for the latter, a few iterations of each
+method are timed first, and it gets as many whole epochs as fit. WORK_DIR/results.md and results.json hold the table. A
+method already trained in WORK_DIR with the same settings is not trained again.
 """
 
 import argparse
@@ -40,13 +40,13 @@ PROBE_ITERATIONS = 15
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--methods', nargs='+', default=METHODS, metavar='METHOD',
-                        help="'copy' (the supports' points) or the beginning of a config's name in configs/synthetic "
+                        help="'copy' (the supports' points) or the start of a config name in configs/synthetic "
                              f'(default: {" ".join(METHODS)})')
     parser.add_argument('--data', default='data/synthetic', help='made by tools/dataset/synthesize.py')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/benchmark_synthetic'))
     parser.add_argument('--shots', type=int, nargs='+', default=[1, 5])
-    parser.add_argument('--episodes', type=int, help="test episodes of a category; default: the configs'")
-    parser.add_argument('--queries', type=int, help="of a test episode; default: the configs'")
+    parser.add_argument('--episodes', type=int, help="test episodes per category; default: the configs'")
+    parser.add_argument('--queries', type=int, help="queries per test episode; default: the configs'")
     parser.add_argument('--seed', type=int, default=0, help='of training')
     parser.add_argument('--cfg-options', nargs='+', action=Overrides, default={}, metavar='KEY=VALUE',
                         help='for every method')
@@ -55,7 +55,7 @@ def parse_args() -> argparse.Namespace:
     budget.add_argument('--minutes', type=float, help='of training')
     args = parser.parse_args()
     if any(budget is not None and budget <= 0 for budget in (args.epochs, args.minutes)):
-        parser.error('a budget must be more than nothing')
+        parser.error('a budget must be above 0')
     return args
 
 
@@ -82,7 +82,7 @@ def main() -> None:
         file.write(table.encode())
     write_json(args.work_dir / 'results.json', dict(
         epochs=args.epochs, minutes=args.minutes, data=args.data, seed=args.seed, options=options, records=records))
-    print(f'\n{table}\nThis table: {args.work_dir}/results.md and results.json')
+    print(f'\n{table}\nWritten to {args.work_dir}/results.md and results.json')
 
 
 def find_config(method: str) -> Path:
@@ -96,7 +96,7 @@ def find_config(method: str) -> Path:
 
 
 def train(method: str, config: Config, options: dict, args: argparse.Namespace) -> dict:
-    """Train a method within the budget, unless that was done; what it took."""
+    """Train a method within the budget, unless it has been trained already; returns what it took."""
     work_dir = args.work_dir / method
     training_config = Config({key: value for key, value in config.items() if not key.startswith(('val_', 'test_'))})
     settings = dict(epochs=args.epochs, minutes=args.minutes, seed=args.seed, config=training_config.pretty_text)
@@ -115,7 +115,7 @@ def train(method: str, config: Config, options: dict, args: argparse.Namespace) 
 
 
 def stretched(config: Config, epochs: int) -> dict:
-    """Options that fit a config's schedules, and its hooks' epochs in proportion, to a number of epochs."""
+    """Options that scale a config's schedules, and its hooks' epochs, to a number of epochs."""
     options = {'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': epochs}
     options.update({f'param_scheduler.{number}.end': epochs
                     for number, scheduler in enumerate(config.param_scheduler) if scheduler.get('by_epoch', True)})
@@ -125,13 +125,13 @@ def stretched(config: Config, epochs: int) -> dict:
 
 
 def run_train(title: str, method: str, work_dir: Path, options: dict, args: argparse.Namespace) -> float:
-    """Run tools/train.py; its seconds."""
+    """Run tools/train.py; returns its seconds."""
     return run_command(title, 'train', find_config(method), '--work-dir', work_dir, '--no-validate',
                     '--seed', args.seed, '--cfg-options', *as_arguments(options))
 
 
 def seconds_per_epoch(method: str, config: Config, options: dict, args: argparse.Namespace) -> float:
-    """Time the iterations of a short training: data, forward, backward and step, as they are in a long one."""
+    """Time the iterations of a short training: data, forward, backward and step, as in a long one."""
     loader = config.train_dataloader
     dataset = build(DATASETS, dict(loader.dataset, images=None), 'train_dataloader.dataset')
     categories = len(dataset.categories)
@@ -148,7 +148,7 @@ def seconds_per_epoch(method: str, config: Config, options: dict, args: argparse
 
 
 def test(method: str, config: Config, options: dict, epochs: int, shots: int, args: argparse.Namespace) -> dict:
-    """Run tools/test.py; its report."""
+    """Run tools/test.py; returns its report."""
     work_dir, sampler = args.work_dir / method, config.test_dataloader.sampler
     checkpoint = work_dir / f'epoch_{epochs}.pth'
     run_command(f'testing {method}, {shots} shot', 'test', find_config(method), checkpoint,
@@ -158,7 +158,7 @@ def test(method: str, config: Config, options: dict, epochs: int, shots: int, ar
 
 
 def copy_report(dataset: MP100Dataset, sampler: ConfigDict, shots: int) -> dict:
-    """The baseline that needs no network, on the rows that the others are tested on."""
+    """The baseline without a network, on the rows that the others are tested on."""
     plan = released_test_plan(dataset, shots, sampler.queries, sampler.episodes, sampler.seed)
     return evaluate(dataset, plan, copy_support(dataset, plan.rows))
 
@@ -168,7 +168,7 @@ def as_arguments(options: dict) -> list:
 
 
 def markdown(records: list, args: argparse.Namespace) -> str:
-    """The table and what it stands on."""
+    """The table and the conditions it was made under."""
     lines = [[record['method'], record['shots'], *(cell(record['metrics'][name]) for name in METRICS),
               record.get('epochs', ''), f'{record["minutes"]:.1f}' if 'minutes' in record else '',
               f'{record["parameters"] / 1e6:.1f}' if 'parameters' in record else ''] for record in records]

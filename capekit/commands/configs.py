@@ -1,6 +1,6 @@
 """List the configs that come with capekit, or copy them.
 
-    capekit configs          their paths, as every command takes them in any folder
+    capekit configs          prints their paths, as every command accepts them in any folder
     capekit configs DIR      copies them into DIR/configs, where a config of your own in DIR can name one of them:
                              _base_ = 'configs/synthetic/capeformer_r18_synthetic_1shot.py'
 """

@@ -1,4 +1,4 @@
-"""Turn a published checkpoint of a method's authors into one of ours.
+"""Convert a checkpoint published by a method's authors to capekit's parameter names.
 
     python tools/convert_checkpoint.py capeformer SRC.pth DST.pth
 """

@@ -1,9 +1,9 @@
-"""The whole of capekit in ten minutes on two CPU cores: generate a data set, train CapeFormer on it, test it on
-categories it has never seen, draw what it answers, and print a table of results.
+"""capekit in ten minutes on two CPU cores: generate a data set, train CapeFormer on it, test it on categories it has
+never seen, draw its predictions, and print a table of results.
 
     python tools/demo.py [--work-dir work_dirs/demo] [--data data/synthetic]
 
-`make demo` calls it. What is there already is used again: a data set in --data, a finished training in --work-dir.
+`make demo` calls it. What exists already is reused: a data set in --data, a finished training in --work-dir.
 """
 
 import argparse
@@ -45,12 +45,12 @@ def main() -> None:
     table = results(args.work_dir, args.data, config.test_dataloader.sampler)
     with atomic_write(args.work_dir / 'results.md') as file:
         file.write(table.encode())
-    print(f'\n{table}\nThis table: {args.work_dir}/results.md; images: {args.work_dir}/images_1shot '
+    print(f'\n{table}\nWritten to {args.work_dir}/results.md; figures: {args.work_dir}/images_1shot '
           f'and _5shot; {time.monotonic() - started:.0f} s in all.')
 
 
 def results(work_dir: Path, data: Path, sampler) -> str:
-    """Markdown table: copying the support beside what was just tested, on the same rows."""
+    """Markdown table: copying the support beside the model just tested, on the same rows."""
     dataset = MP100Dataset(data / 'annotations/test.json')
     lines = []
     for shots in SHOTS:

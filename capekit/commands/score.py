@@ -1,4 +1,4 @@
-"""Score a dump of predictions again, without the model and without images, or compare two dumps row by row.
+"""Score a dump of predictions again, without the model or images, or compare two dumps row by row.
 
     python tools/analysis/score.py DUMP.npz --thresholds 0.05 0.1 0.15 0.2 0.25
     python tools/analysis/score.py A.npz --against B.npz
@@ -20,14 +20,14 @@ from capekit.files import write_json
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('dump', type=Path, help='predictions of tools/test.py --dump')
-    parser.add_argument('--ann-file', type=Path, nargs='+', help='the annotation file(s), if they were moved')
+    parser.add_argument('--ann-file', type=Path, nargs='+', help='the annotation file(s), if they have moved')
     parser.add_argument('--thresholds', type=float, nargs='+', default=THRESHOLDS, help='of PCK (default: %(default)s)')
     parser.add_argument('--against', type=Path, metavar='DUMP', help='compare with this dump of the same rows')
     parser.add_argument('--resamples', type=int, default=1000,
-                        help='of the bootstrap; 0 = no intervals (default: %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='of the bootstrap (default: %(default)s)')
+                        help='bootstrap resamples; 0 = no intervals (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the bootstrap (default: %(default)s)')
     parser.add_argument('--markdown', action='store_true', help='print a GitHub table')
-    parser.add_argument('--json', type=Path, metavar='OUT', help='also write everything to this file')
+    parser.add_argument('--json', type=Path, metavar='OUT', help='also write all results to this file')
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Generate a data set in MP-100's format, or draw stand-ins for images that are not at hand.
+"""Generate a data set in MP-100's format, or draw stand-ins for missing images.
 
     python tools/dataset/synthesize.py data/synthetic [--categories 100] [--instances 60] [--seed 0]
     python tools/dataset/synthesize.py IMAGE_FOLDER --from-annotations ANN [ANN ...]
@@ -17,16 +17,16 @@ from capekit.synthetic import render_from_annotations, write_dataset
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('out', type=Path, help='folder to write: a data set, or the images of --from-annotations')
-    parser.add_argument('--from-annotations', nargs='+', metavar='ANN', help='draw the images these files miss')
+    parser.add_argument('--from-annotations', nargs='+', metavar='ANN', help='draw the missing images of these files')
     parser.add_argument('--categories', type=int, default=100, help='train, val and test together (%(default)s)')
-    parser.add_argument('--instances', type=int, default=60, help='images of a category (%(default)s)')
+    parser.add_argument('--instances', type=int, default=60, help='images per category (%(default)s)')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--workers', type=int, default=2, help='processes; they change no byte (%(default)s)')
+    parser.add_argument('--workers', type=int, default=2, help='processes; their number changes nothing (%(default)s)')
     args = parser.parse_args()
     start = time.monotonic()
     if args.from_annotations:
         counts = render_from_annotations(args.from_annotations, args.out, args.seed, args.workers)
-        print(f"{args.out}: {counts['written']} images drawn, {counts['kept']} were there, "
+        print(f"{args.out}: {counts['written']} images drawn, {counts['kept']} already existed, "
               f'{time.monotonic() - start:.0f} s')
         return
     splits = write_dataset(args.out, args.categories, args.instances, args.seed, args.workers)

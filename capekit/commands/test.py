@@ -4,7 +4,7 @@
     tools/dist_test.sh CONFIG CHECKPOINT GPUS
 
 Prints the table of metrics and writes it, with intervals and per category, as JSON into the work directory: by default
-the folder that training left the checkpoint in. --shots are those of the test alone, however many training used.
+the folder that holds the checkpoint. --shots is for this test alone, however many shots training used.
 """
 
 import argparse
@@ -24,14 +24,14 @@ from capekit.files import write_json
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_common_arguments(parser)
-    parser.add_argument('checkpoint', help='a checkpoint of ours; tools/convert_checkpoint.py turns published ones')
-    parser.add_argument('--shots', type=int, help="supports of an episode; default: the config's")
-    parser.add_argument('--episodes', type=int, help='episodes of a category (200 in the protocol)')
-    parser.add_argument('--queries', type=int, help='queries of an episode (15 in the protocol)')
+    parser.add_argument('checkpoint', help='a capekit checkpoint; tools/convert_checkpoint.py converts published ones')
+    parser.add_argument('--shots', type=int, help="supports per episode; default: the config's")
+    parser.add_argument('--episodes', type=int, help='episodes per category (200 in the protocol)')
+    parser.add_argument('--queries', type=int, help='queries per episode (15 in the protocol)')
     parser.add_argument('--stage', choices=('val', 'test'), default='test', help="which of the config's data sets")
     parser.add_argument('--dump', metavar='FILE', help='write rows, predicted points and their scores to an .npz file')
-    parser.add_argument('--show-dir', metavar='DIR', help='draw support | query | prediction of every category')
-    parser.add_argument('--out', metavar='FILE', help='the JSON report; default WORK_DIR/<stage>_<shots>shot.json')
+    parser.add_argument('--show-dir', metavar='DIR', help='draw support | query | prediction for every category')
+    parser.add_argument('--out', metavar='FILE', help='the JSON report; default: WORK_DIR/<stage>_<shots>shot.json')
     return parser.parse_args()
 
 
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def write_results(args: argparse.Namespace, loop, work_dir: str) -> None:
-    """The table on the screen, the report, and the dump and images that were asked for."""
+    """Print the table; write the report, and the dump and figures if asked for."""
     dataset, sampler = loop.dataloader.dataset, loop.dataloader.sampler
     drawn = {name: getattr(sampler, name) for name in ('episodes', 'seed') if hasattr(sampler, name)}
     meta = dict(dataset.source, config=args.config, checkpoint=args.checkpoint, shots=loop.plan.shots,
@@ -71,4 +71,4 @@ def write_results(args: argparse.Namespace, loop, work_dir: str) -> None:
     if args.show_dir:
         from capekit.visualization import draw_episodes
         count = draw_episodes(dataset, loop.plan, loop.points, loop.scores, args.show_dir)
-        print(f'images: {count} in {args.show_dir}')
+        print(f'figures: {count} in {args.show_dir}')

@@ -18,12 +18,12 @@ from capekit.errors import CapekitError
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_common_arguments(parser)
-    parser.add_argument('--shots', type=int, help="supports of an episode; default: the config's")
+    parser.add_argument('--shots', type=int, help="supports per episode; default: the config's")
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                        help='go on from a checkpoint; without a path, from the newest in the work directory')
+                        help='resume from a checkpoint; without a path, from the latest in the work directory')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
     parser.add_argument('--no-validate', action='store_true', help='do not validate while training')
-    parser.add_argument('--seed', type=int, help="of all random numbers; default: the config's")
+    parser.add_argument('--seed', type=int, help="seed of all random numbers; default: the config's")
     parser.add_argument('--deterministic', action='store_true', help='deterministic algorithms only (slower on CUDA)')
     return parser.parse_args()
 
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def find_checkpoint(resume: str, work_dir: str) -> str:
-    """The checkpoint to go on from, known to be one that can be resumed."""
+    """The checkpoint to resume from, checked to be one that can be resumed."""
     if resume == 'auto':
         pointer = Path(work_dir) / 'last_checkpoint'
         if not pointer.is_file():
@@ -57,6 +57,6 @@ def find_checkpoint(resume: str, work_dir: str) -> str:
         resume = pointer.read_text().strip()
     content = read_checkpoint(resume)
     if not isinstance(content, dict) or 'optimizer' not in content:
-        raise CapekitError(f'--resume {resume}: holds no optimiser state, so training cannot go on from it; '
+        raise CapekitError(f'--resume {resume}: holds no optimiser state, so training cannot resume from it; '
                            'start from its weights with --cfg-options load_from=...')
     return resume

@@ -1,4 +1,4 @@
-"""Draw what a method does inside, one image a category.
+"""Draw what a method does inside, one figure per category.
 
     python tools/analysis/visualize.py CONFIG --what padding [--padding mixup] [--slots 35 70]
     python tools/analysis/visualize.py CONFIG CHECKPOINT --what sampling [--keypoints 0 4 7] [--layer -1]
@@ -6,13 +6,13 @@
     python tools/analysis/visualize.py CONFIG CHECKPOINT --what attention [--shots 3] [--keypoints 0 4 7]
     python tools/analysis/visualize.py CONFIG CHECKPOINT --what stages
 
-padding: FMMP's padded keypoints and their links on a support and on the query (the paper's figure 3).
-sampling: the points that FMMP reads around a keypoint, as opaque as their weight, and its estimate (figure 5).
-structure: the edges that SDPNet predicts, over the supports (its figure 5).
-attention: of SDPNet, which support counts, what matches, what each stage reads around a keypoint.
-stages: where an iterative method puts the keypoints of the query, stage by stage.
+padding: FMMP's padded keypoints and their links, on a support and on the query (the paper's figure 3).
+sampling: the points that FMMP reads around a keypoint, with their weight as opacity, and its estimate (figure 5).
+structure: the edges that SDPNet predicts, drawn over the supports (its figure 5).
+attention: for SDPNet, which support counts, what matches, and what each stage reads around a keypoint.
+stages: where an iterative method puts the query's keypoints, stage by stage.
 
-The images are of the config's test data; --cfg-options changes the paths.
+The images come from the config's test data; --cfg-options changes the paths.
 """
 
 import argparse
@@ -38,16 +38,16 @@ from capekit.visualization.refinement import attention_figure, stages_figure, st
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='such as configs/fmmp/fmmp_r50_mp100.py')
-    parser.add_argument('checkpoint', nargs='?', help='a checkpoint of ours, for all but padding')
+    parser.add_argument('checkpoint', nargs='?', help='a capekit checkpoint; padding needs none')
     parser.add_argument('--what', choices=FIGURES, required=True)
     parser.add_argument('--out', default='work_dirs/images', metavar='DIR', help='default: %(default)s')
-    parser.add_argument('--categories', type=int, nargs='+', help='category ids; default: all of the test data')
-    parser.add_argument('--seed', type=int, default=1, help='which images, and which draws of mixup')
+    parser.add_argument('--categories', type=int, nargs='+', help='category ids; default: all in the test data')
+    parser.add_argument('--seed', type=int, default=1, help='seed of the choice of images and of the mixup draws')
     add_protocol_arguments(parser)
     parser.add_argument('--shots', type=int, help="supports; default: the config's")
     parser.add_argument('--padding', choices=get_args(Kind), default='mixup', help='default: %(default)s')
     parser.add_argument('--slots', type=int, nargs='+', default=[35, 70], help='keypoints after padding')
-    parser.add_argument('--keypoints', type=int, nargs='+', help='default: three of those that both images show')
+    parser.add_argument('--keypoints', type=int, nargs='+', help='default: three that are visible in all images')
     parser.add_argument('--layer', type=int, default=-1, help='recurrent layer, from 0; default: the last')
     parser.add_argument('--cfg-options', nargs='+', action=Overrides, default={}, metavar='KEY=VALUE')
     return parser.parse_args()
@@ -70,7 +70,7 @@ def main() -> None:
     estimator = init_estimator(config, args.checkpoint)
     own = getattr(estimator, 'head', estimator)
     if not isinstance(own, head):
-        raise CapekitError(f'--what {args.what} is of {method}; {args.config} has a {type(own).__name__}')
+        raise CapekitError(f'--what {args.what} is for {method}; {args.config} has a {type(own).__name__}')
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     for row in sampler.rows:
@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def padding(estimator, episode: Episode, args: argparse.Namespace):
-    """One column a number of slots that the keypoints fit into."""
+    """One column per number of slots, where the keypoints fit."""
     count, paddings = int(episode.num_keypoints[0]), []
     if max(args.slots) < count:
         raise CapekitError(f'--slots {max(args.slots)}: {episode.meta[0]["category"]} has {count} keypoints')
@@ -96,7 +96,7 @@ def padding(estimator, episode: Episode, args: argparse.Namespace):
 
 
 def sampling(estimator, episode: Episode, args: argparse.Namespace):
-    """One row a keypoint."""
+    """One row per keypoint."""
     layers = len(estimator.head.support_layers)
     if not -layers <= args.layer < layers:
         raise CapekitError(f'--layer {args.layer}: the model has {layers} layers of support mining')
@@ -111,17 +111,17 @@ def structure(estimator, episode: Episode, args: argparse.Namespace):
 
 
 def attention(estimator, episode: Episode, args: argparse.Namespace):
-    """One row a keypoint."""
+    """One row per keypoint."""
     return attention_figure(estimator, episode, chosen_keypoints(episode, args))
 
 
 def stages(estimator, episode: Episode, args: argparse.Namespace):
-    """One row of the query."""
+    """One row: the query."""
     return stages_figure(estimator, episode)
 
 
 def chosen_keypoints(episode: Episode, args: argparse.Namespace) -> list:
-    """Those asked for, or three that all images show."""
+    """Those asked for, or three that are visible in all images."""
     count = int(episode.num_keypoints[0])
     wrong = [k for k in args.keypoints or () if not 0 <= k < count]
     if wrong:
@@ -130,7 +130,7 @@ def chosen_keypoints(episode: Episode, args: argparse.Namespace) -> list:
     return args.keypoints or seen[::max(1, -(-len(seen) // 3))] or [0]
 
 
-# Name -> what draws it, the heads it draws, their name in an error.
+# Name -> the function that draws it, the heads it applies to, their name in an error.
 FIGURES: dict[str, tuple] = dict(
     padding=(padding, FMMPHead, 'FMMP'), sampling=(sampling, FMMPHead, 'FMMP'),
     structure=(structure, SDPNetHead, 'SDPNet'), attention=(attention, SDPNetHead, 'SDPNet'),

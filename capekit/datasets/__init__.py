@@ -1,4 +1,4 @@
-"""Annotation files to episodes: instances, crops, samplers, splits."""
+"""From annotation files to episodes: instances, crops, samplers, splits."""
 
 from capekit.datasets.coco import Category
 from capekit.datasets.dataset import Crop, MP100Dataset

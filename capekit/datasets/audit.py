@@ -1,7 +1,7 @@
-"""Is a data set fit for a run? Counts per category, and every fault that would stop or falsify one.
+"""Is a data set fit for a run? Counts per category, and every fault that would stop a run or falsify its results.
 
-Problems are what someone should fix before a run: missing, unreadable or wrong images, categories too small for an
-episode, broken keypoint lists, links out of range. Notes are worth knowing and harm nothing.
+Problems should be fixed before a run: missing, unreadable or wrong images, categories too small for an episode, broken
+keypoint lists, links out of range. Notes are worth knowing and do no harm.
 """
 
 import os
@@ -31,7 +31,7 @@ from capekit.progress import track
 
 @dataclass
 class CategoryAudit:
-    """Counts of one category. None = not looked at."""
+    """Counts of one category. None = not checked."""
 
     id: int
     name: str
@@ -41,14 +41,14 @@ class CategoryAudit:
     instances: int
     """Annotations that count."""
     usable: int
-    """Instances whose image is there and, where decoded, sound; equal to `instances` without an image folder."""
+    """Instances whose image exists and, if decoded, is sound; equal to `instances` without an image folder."""
     images: int
     missing: int | None = None
     unreadable: int | None = None
     outside: int = 0
     """Labelled keypoints outside their image."""
     enough: bool = True
-    """`usable` covers an episode."""
+    """`usable` is enough for an episode."""
 
 
 @dataclass
@@ -90,16 +90,16 @@ class Audit:
 
 def audit(ann_files: Sequence[str], images: str | None = None, shots: int = 1, queries: int = 15,
           decode: bool = False) -> Audit:
-    """Look at annotation files, joined, and at their images.
+    """Check annotation files, joined, and their images.
 
     Args:
         ann_files: COCO keypoint files in MP-100's format.
-        images: folder that `file_name` is relative to; None = images are not looked at.
-        shots, queries: an episode needs shots + queries instances of a category.
-        decode: also read every image: truncated files, and images of another size than the file says.
+        images: folder that `file_name` is relative to; None = images are not checked.
+        shots, queries: an episode needs shots + queries instances of one category.
+        decode: also read every image, to find truncated files and images whose size differs from the annotation file's.
 
     Raises:
-        CapekitError: a file that cannot be read or joined at all, or an image folder that does not exist.
+        CapekitError: a file that cannot be read or joined, or an image folder that does not exist.
     """
     if images is not None and not os.path.isdir(images):
         raise CapekitError(f'{images}: no such image folder')
@@ -148,7 +148,7 @@ def _problems(result: Audit, records: dict, found: list, counts: dict, missing: 
             problems.append(f'{title}: {len(wrong)} annotation(s) without 3 * {counts[id_]} keypoint values, first '
                             f'{wrong[0].annotation_id} in {wrong[0].ann_file} with {len(wrong[0].keypoints)}')
     small = [category for category in result.categories if not category.enough]
-    problems += [f"category '{category.name}' (id {category.id}): {category.usable} usable instances, an episode of "
+    problems += [f"category '{category.name}' (id {category.id}): {category.usable} usable instances; an episode of "
                  f'{result.shots} shot(s) and {result.queries} queries needs {result.shots + result.queries}'
                  for category in small]
     return problems
@@ -163,7 +163,7 @@ def _notes(result: Audit, files: list) -> list:
     for same in by_name.values():
         if len(same) > 1:
             named = ', '.join(f"'{category.name}' (id {category.id})" for category in same)
-            notes.append(f'categories of one name, told apart by id only: {named}')
+            notes.append(f'categories with the same name, told apart only by id: {named}')
     outside = sum(category.outside for category in result.categories)
     if outside:
         notes.append(f'{outside} labelled keypoint(s) lie outside their image')
@@ -174,7 +174,7 @@ def _notes(result: Audit, files: list) -> list:
 
 
 def _skipped(files: Sequence[dict]) -> dict:
-    """Reason -> annotations that the protocol leaves out, those of unlisted images included."""
+    """Reason -> number of annotations that the protocol leaves out, including those of unlisted images."""
     reasons = {}
     for content in files:
         images = {image['id']: image for image in content['images']}
@@ -186,7 +186,7 @@ def _skipped(files: Sequence[dict]) -> dict:
 
 
 def _points_outside(instance: RawInstance) -> int:
-    """Labelled keypoints outside the image; 0 for a keypoint list of a broken length."""
+    """Labelled keypoints outside the image; 0 for a keypoint list of invalid length."""
     if len(instance.keypoints) % 3:
         return 0
     points = np.reshape(instance.keypoints, (-1, 3))
@@ -196,7 +196,7 @@ def _points_outside(instance: RawInstance) -> int:
 
 
 def _decode_all(found: Sequence[RawInstance], missing: set, folder: str) -> dict:
-    """Image file -> what is wrong with it, for every image that is there and not sound."""
+    """Image file -> what is wrong with it, for every image that exists and is not sound."""
     sizes = {instance.image_file: instance.image_size for instance in found if instance.image_file not in missing}
     faults = {}
     for file, size in track(sizes.items(), len(sizes), 'decoding'):

@@ -1,7 +1,7 @@
-"""COCO keypoint files of many categories -> categories and instances, by the rules of the released CAPE code.
+"""COCO keypoint files with many categories -> categories and instances, by the rules of the released CAPE code.
 
 The rules (which annotations count, in which order, how a box is clipped) are the released ones, because the rows of the
-test protocol and with them every published number hang on them.
+test protocol, and with them every published number, depend on them.
 """
 
 import hashlib
@@ -25,9 +25,9 @@ class Category:
 
     id: int
     name: str
-    """Not unique in MP-100: key on `id`."""
+    """Not unique in MP-100: use `id` as the key."""
     supercategory: str
-    """One of MP-100's eight groups where known (see `splits.supercategory_of`), else the file's own."""
+    """One of MP-100's eight groups where known (see `splits.supercategory_of`), else the one in the file."""
     num_keypoints: int
     keypoint_names: tuple[str, ...]
     """Empty where the file names none."""
@@ -44,7 +44,7 @@ class RawInstance:
     bbox: np.ndarray
     image_file: str
     image_size: tuple[int, int]
-    """Width, height as the file says."""
+    """Width, height as stated in the file."""
     image_id: int
     annotation_id: int
     ann_file: str
@@ -54,7 +54,7 @@ def read_annotation_file(path: str) -> tuple[dict, str]:
     """The parsed COCO keypoint file and the sha256 of its bytes.
 
     Raises:
-        CapekitError: the file is missing, is no JSON, or is no COCO keypoint file.
+        CapekitError: the file is missing, is not JSON, or is not a COCO keypoint file.
     """
     try:
         with open(path, 'rb') as file:
@@ -66,7 +66,7 @@ def read_annotation_file(path: str) -> tuple[dict, str]:
     except json.JSONDecodeError as error:
         raise CapekitError(f'{path}: invalid JSON at line {error.lineno}, column {error.colno}: {error.msg}') from None
     except UnicodeDecodeError:
-        raise CapekitError(f'{path}: invalid JSON: the file is no UTF-8 text') from None
+        raise CapekitError(f'{path}: invalid JSON: the file is not UTF-8 text') from None
     for key, needed in (('images', ('id', 'file_name', 'width', 'height')), ('categories', ('id', 'name')),
                         ('annotations', ('id', 'image_id', 'category_id'))):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
@@ -81,7 +81,7 @@ def read_annotation_file(path: str) -> tuple[dict, str]:
 def clip_box(box: Sequence[float], width: int, height: int) -> np.ndarray | None:
     """(4,) float64 x, y, w, h inside an image of that size, or None where nothing is left.
 
-    The release takes one pixel off each side even of a box that lies wholly inside.
+    The release takes one pixel off each side, even of a box that lies wholly inside.
     """
     x, y, w, h = box
     x1, y1 = max(0, x), max(0, y)
@@ -110,7 +110,7 @@ def join_categories(paths: Sequence[str], files: Sequence[dict]) -> dict[int, di
     """The files' category records by id, in the order in which ids first appear.
 
     Raises:
-        CapekitError: one id means two categories.
+        CapekitError: one id stands for two categories.
     """
     records: dict[int, dict] = {}
     for path, content in zip(paths, files, strict=True):
@@ -136,7 +136,7 @@ def join_instances(paths: Sequence[str], files: Sequence[dict]) -> list[RawInsta
         orphans = 0
         for annotation in content['annotations']:
             if annotation['category_id'] not in described:
-                raise CapekitError(f"{path}: annotation {annotation['id']} is of category "
+                raise CapekitError(f"{path}: annotation {annotation['id']} has category "
                                    f"{annotation['category_id']!r}, which is not in the file's 'categories'")
             if annotation.get('bbox') and not _four_numbers(annotation['bbox']):
                 raise CapekitError(f"{path}: annotation {annotation['id']} has bbox {annotation['bbox']!r}; expected "
@@ -157,7 +157,7 @@ def join_instances(paths: Sequence[str], files: Sequence[dict]) -> list[RawInsta
                     continue
                 here.add(key)
                 bbox = clip_box(annotation['bbox'], image['width'], image['height'])
-                assert bbox is not None  # else there is a reason to skip it
+                assert bbox is not None  # otherwise there is a reason to skip it
                 found.append(RawInstance(
                     category_id=annotation['category_id'], keypoints=annotation['keypoints'],
                     bbox=bbox, image_file=image['file_name'], image_size=(image['width'], image['height']),
@@ -180,14 +180,14 @@ def select_categories(records: dict[int, dict], spec, paths: Sequence[str]) -> d
         raise CapekitError(f'categories={spec!r}: no category with id {absent[0]} in {", ".join(paths)}; valid: '
                            f'{list(records)}')
     if absent:
-        # A split name is a filter over whatever files there are, but a part of a split is worth saying.
+        # A split name is a filter over whatever files are given, but covering only part of a split is worth a message.
         print_log(f'{len(absent)} of the {len(wanted)} categories of {spec} are not in the annotation files: '
                   f'ids {absent}', 'current', logging.WARNING)
     return {id_: record for id_, record in records.items() if id_ in set(wanted)}
 
 
 def keypoint_counts(records: dict[int, dict], found: Sequence[RawInstance]) -> dict[int, int]:
-    """Keypoints of each category: as many as it names; where it names none, as many as most annotations of it hold."""
+    """Keypoints per category: as many as it names; if it names none, as many as most of its annotations hold."""
     lengths: dict[int, Counter] = {id_: Counter() for id_ in records}
     for instance in found:
         lengths[instance.category_id][len(instance.keypoints) // 3] += 1
@@ -196,7 +196,7 @@ def keypoint_counts(records: dict[int, dict], found: Sequence[RawInstance]) -> d
 
 
 def link_fault(links, count: int) -> str | None:
-    """What is wrong with a category's `skeleton` for `count` keypoints, or None."""
+    """What is wrong with a category's `skeleton`, given `count` keypoints, or None."""
     if not all(isinstance(link, (list, tuple)) and len(link) == 2 and all(isinstance(end, int) for end in link)
                for link in links):
         return 'links must be pairs of keypoint numbers'
@@ -234,13 +234,13 @@ def build_categories(records: dict[int, dict], found: list[RawInstance], paths: 
 
 
 def missing_image_files(instances: Sequence[RawInstance], folder: str) -> set:
-    """The image files of the instances that are not below `folder`."""
+    """The image files of the instances that do not exist under `folder`."""
     return {file for file in {instance.image_file for instance in instances}
             if not os.path.isfile(os.path.join(folder, file))}
 
 
 def describe_missing(instances: Sequence[RawInstance], missing: set, names: dict[int, str], folder: str) -> str:
-    """One line on missing image files: how many, where, of which category most, and the first of them."""
+    """One line on missing image files: how many, where, which category misses most, and the first of them."""
     per_category = Counter(instance.category_id for instance in instances if instance.image_file in missing)
     worst, count = per_category.most_common(1)[0]
     first = sorted(missing)[:3]
@@ -254,7 +254,7 @@ def describe_missing(instances: Sequence[RawInstance], missing: set, names: dict
 
 
 def check_images(found: list[RawInstance], records: dict[int, dict], folder: str, policy: str) -> list[RawInstance]:
-    """The instances whose image is there; the others are an error, or logged where `policy` is 'skip'."""
+    """The instances whose image exists; missing images are an error, or logged if `policy` is 'skip'."""
     missing = missing_image_files(found, folder)
     if not missing:
         return found

@@ -1,7 +1,7 @@
-"""From an image file and a box to a square crop, and points both ways between the two.
+"""From an image file and a box to a square crop, and points back and forth between the two.
 
-What the released CAPE implementations compute, equal to the byte: the box grown to a square around its centre, times
-1.25, warped with OpenCV's affine transform of three float32 points, bilinear, zeros outside.
+Byte for byte what the released CAPE implementations compute: the box grown to a square around its centre, times 1.25,
+warped with OpenCV's affine transform from three float32 points, bilinear, zeros outside.
 """
 
 import io
@@ -20,10 +20,10 @@ PNG_END = b'IEND\xaeB`\x82'
 def read_image(path: str) -> np.ndarray:
     """(H, W, 3) uint8 RGB, the pixels of `cv2.imread`.
 
-    OpenCV fills what is missing of a truncated file with grey and only prints a warning; here that is an error.
+    OpenCV fills the missing part of a truncated file with grey and only prints a warning; here that is an error.
 
     Raises:
-        CapekitError: the file is missing, is no image, or ends too early.
+        CapekitError: the file is missing, is not an image, or is truncated.
     """
     try:
         data = np.fromfile(path, dtype=np.uint8)
@@ -32,21 +32,21 @@ def read_image(path: str) -> np.ndarray:
     _check_complete(path, data)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None:
-        raise CapekitError(f'{path}: damaged, or no image that OpenCV can decode ({data.size} bytes)')
+        raise CapekitError(f'{path}: damaged, or not an image that OpenCV can decode ({data.size} bytes)')
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def _check_complete(path: str, data: np.ndarray):
-    """Raise where the image's data end too early. A proper end marker settles it without decoding twice."""
+    """Raise if the image data end too early. A proper end marker settles it without decoding twice."""
     tail = data[-64:].tobytes().rstrip(b'\x00\r\n')
     if data[:2].tobytes() == JPEG_START and tail.endswith(JPEG_END) or tail.endswith(PNG_END):
         return
-    from PIL import Image, UnidentifiedImageError  # Imported here: nearly no file needs it.
+    from PIL import Image, UnidentifiedImageError  # Imported here: hardly any file needs it.
     try:
         with Image.open(io.BytesIO(data.tobytes())) as image:
             image.load()
     except UnidentifiedImageError:
-        return  # No format of Pillow's: OpenCV decides.
+        return  # Not a format that Pillow knows: OpenCV decides.
     except (OSError, SyntaxError, ValueError) as error:
         raise CapekitError(f'{path}: damaged or truncated image file ({str(error).splitlines()[0][:80]})') from None
 
@@ -55,16 +55,16 @@ def box_to_square(box: np.ndarray) -> tuple[np.ndarray, float]:
     """Centre (2,) float32 and side in pixels of the square that a crop of the (x, y, w, h) box shows."""
     x, y, w, h = (float(value) for value in box)
     center = np.array([x + w * 0.5, y + h * 0.5], dtype=np.float32)
-    # The released code keeps the side as float32 in units of 200 pixels; its rounding shows in the images.
+    # The released code stores the side as float32 in units of 200 pixels; its rounding is visible in the crops.
     side = np.float32(max(w, h) / 200) * np.float32(BOX_GROWTH) * np.float32(200)
     return center, float(side)
 
 
 def crop_matrix(center: np.ndarray, side: float, angle: float, size: int) -> np.ndarray:
-    """(2, 3) float64 that takes image pixels to the pixels of a `size` x `size` crop.
+    """(2, 3) float64 matrix from image pixels to the pixels of a `size` x `size` crop.
 
-    `angle` in degrees turns the square around its centre. Three points define it: the centre, the middle of the
-    square's upper edge, and the corner perpendicular to both; float32, because the released images depend on it.
+    `angle`, in degrees, turns the square around its centre. Three points define it: the centre, the middle of the
+    square's upper edge, and the corner perpendicular to both; float32, because the released crops depend on it.
     """
     radians = math.radians(angle)
     up = np.array([math.sin(radians), -math.cos(radians)]) * (side * 0.5)
@@ -74,7 +74,7 @@ def crop_matrix(center: np.ndarray, side: float, angle: float, size: int) -> np.
 
 
 def _three_points(first, second) -> np.ndarray:
-    """(3, 2) float32: both points and the one that makes a right angle at the second."""
+    """(3, 2) float32: both points, and the one that forms a right angle at the second."""
     points = np.zeros((3, 2), dtype=np.float32)
     points[0], points[1] = first, second
     back = points[0] - points[1]
@@ -88,7 +88,7 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
 
 
 def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """(..., 2) float64 points taken through a (2, 3) matrix."""
+    """(..., 2) float64 points transformed by a (2, 3) matrix."""
     return np.asarray(points, dtype=np.float64) @ matrix[:, :2].T + matrix[:, 2]
 
 

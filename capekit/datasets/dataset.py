@@ -1,4 +1,4 @@
-"""MP-100 and every data set in its format: instances -> crops -> episodes."""
+"""MP-100 and any data set in its format: instances -> crops -> episodes."""
 
 import hashlib
 import os
@@ -43,30 +43,30 @@ class Crop:
 
 @DATASETS.register_module()
 class MP100Dataset(Dataset):
-    """Instances of one or more annotation files; indexed with an `EpisodeKey` it gives an `Episode` of batch one.
+    """Instances of one or more annotation files; indexed with an `EpisodeKey`, it gives an `Episode` with batch size 1.
 
     Args:
-        ann_file: annotation file, or several that are joined: images in file order, and an annotation that occurs in
-            two of the files (same id, same category) counts once.
-        images: folder that the files' `file_name` are relative to; None = everything but images can be read.
-        data_root: joined in front of `ann_file` and `images` where they are relative.
+        ann_file: annotation file, or several to be joined: images in file order; an annotation that occurs in two of
+            the files (same id, same category) counts once.
+        images: folder that the files' `file_name` are relative to; None = everything but the images can be read.
+        data_root: prepended to `ann_file` and `images` where they are relative.
         categories: None for all, a list of category ids, or a split name such as 'split1/train' or
-            'cross/vehicle/test' (see `splits`). The order of the files is kept.
+            'cross/vehicle/test' (see `splits`). File order is kept.
         image_size: side of the crops in pixels.
-        augment: of crops that are drawn with a random generator: a list of configs of `transforms`, or the settings
-            of the released one, `ScaleRotation`, as a dict; None = none.
-        missing_images: 'error', or 'skip' to leave out, and log, the instances whose image file is missing.
+        augment: augmentation of crops drawn with a random generator: a list of configs of `transforms`, or, as a dict,
+            the settings of the released one, `ScaleRotation`; None = none.
+        missing_images: 'error', or 'skip' to leave out, and log, instances whose image file is missing.
 
     Attributes:
         categories: dict id -> `Category`, in file order.
         keypoints: (N, Kmax, 3) float64 x, y in image pixels and v as in the file; zero from a category's K on.
         bboxes: (N, 4) float64 clipped x, y, w, h.
         category_ids: (N,) int64.
-        source: JSON-able dict of what makes this data set again, instance numbers included: `ann_files`, their
+        source: JSON-able dict that identifies this data set, instance numbers included: `ann_files`, their
             `sha256`, `categories`, `images` (None unless missing images were skipped), `instances` (a hash).
 
     Raises:
-        CapekitError: a file that is missing or broken, an unknown setting, missing images; one line that names it.
+        CapekitError: a missing or broken file, an unknown setting, missing images; one line that names it.
     """
 
     @checked
@@ -100,14 +100,14 @@ class MP100Dataset(Dataset):
             instances=hashlib.sha256(listed.encode()).hexdigest())
 
     def _fill(self, found: list):
-        """Keep the instances as arrays: pages of workers stay shared, and metrics can work on all rows at once."""
+        """Store the instances as arrays: workers share their memory pages, and metrics can work on all rows at once."""
         counts = np.array([self.categories[instance.category_id].num_keypoints for instance in found])
         self.keypoints = np.zeros((len(found), counts.max(), 3))
         for i, instance in enumerate(found):
             self.keypoints[i, :counts[i]] = np.reshape(instance.keypoints, (-1, 3))
         if not np.isfinite(self.keypoints).all():
             broken = found[int(np.argmin(np.isfinite(self.keypoints).all((1, 2))))]
-            raise CapekitError(f'{broken.ann_file}: annotation {broken.annotation_id} has a keypoint that is no number')
+            raise CapekitError(f'{broken.ann_file}: annotation {broken.annotation_id} has a non-finite keypoint')
         self.bboxes = np.array([instance.bbox for instance in found])
         self.category_ids = np.array([instance.category_id for instance in found], dtype=np.int64)
         self._image_files = [instance.image_file for instance in found]
@@ -137,13 +137,13 @@ class MP100Dataset(Dataset):
                     image_id=self._image_ids[i], annotation_id=self._annotation_ids[i])
 
     def crop(self, i: int, rng: np.random.Generator | None = None) -> Crop:
-        """The square around instance `i`, warped to `image_size`; augmented with draws from `rng` where given.
+        """The square around instance `i`, warped to `image_size`; augmented with draws from `rng` if given.
 
         Raises:
-            CapekitError: no image folder was given, or the file is missing, truncated or no image.
+            CapekitError: no image folder was given, or the file is missing, truncated or not an image.
         """
         if self.images is None:
-            raise CapekitError(f'no image folder was given for {self.ann_files[0]}: pass `images` to read images')
+            raise CapekitError(f'no image folder was given for {self.ann_files[0]}: pass `images` to read them')
         instance = self.instance(i)
         try:
             image = crops.read_image(os.path.join(self.images, instance['image_file']))
@@ -165,9 +165,9 @@ class MP100Dataset(Dataset):
                     crop_to_image=crops.invert(matrix))
 
     def __getitem__(self, key: EpisodeKey) -> Episode:
-        """The episode of `key.instances` (supports..., query), augmented where `key.seed` is not None.
+        """The episode of `key.instances` (supports..., query), augmented if `key.seed` is not None.
 
-        Each image has its own random generator, seeded with (key.seed, its place in the episode).
+        Each image has its own random generator, seeded with (key.seed, its position in the episode).
         """
         if not isinstance(key, tuple) or len(key) != 2 or len(key[0]) < 2:
             raise CapekitError(f'{type(self).__name__} is indexed with EpisodeKey((support, ..., query), seed), not '
@@ -176,7 +176,7 @@ class MP100Dataset(Dataset):
         instances = [self.instance(i) for i in numbers]
         ids = {instance['category_id'] for instance in instances}
         if len(ids) > 1:
-            raise CapekitError(f'instances {tuple(numbers)} are of different categories: {sorted(ids)}')
+            raise CapekitError(f'instances {tuple(numbers)} have different categories: {sorted(ids)}')
         category = self.categories[ids.pop()]
         drawn = [self.crop(i, None if seed is None else np.random.default_rng([seed, place]))
                  for place, i in enumerate(numbers)]

@@ -1,7 +1,7 @@
-"""Which instances meet: samplers that yield episodes, and the released test rows exactly.
+"""Which instances form an episode: samplers that yield episodes, and exactly the released test rows.
 
-An episode is a tuple of instance numbers of one category, supports first, query last. What a sampler yields is a
-function of (seed, epoch, index) alone: never of workers, ranks or the clock.
+An episode is a tuple of instance numbers of one category, supports first, query last. What a sampler yields depends on
+(seed, epoch, index) alone, never on workers, ranks or the clock.
 """
 
 import logging
@@ -23,19 +23,19 @@ RELEASED_SEED = 1
 
 
 class EpisodeKey(NamedTuple):
-    """What a sampler yields and a dataset turns into an `Episode`."""
+    """What a sampler yields and a data set turns into an `Episode`."""
 
     instances: tuple[int, ...]
     """Instance numbers: the supports, then the query."""
     seed: int | None = None
-    """Of the augmentation; None = no augmentation."""
+    """Seed of the augmentation; None = no augmentation."""
 
 
 @dataclass(frozen=True, eq=False)
 class TestPlan:
-    """The episodes of a test: E times S supports and the Q queries that share them, all of one category."""
+    """The episodes of a test: E episodes, each with S supports and the Q queries that share them, of one category."""
 
-    __test__ = False  # The name begins as pytest's test classes do.
+    __test__ = False  # Its name starts like that of a pytest class.
 
     supports: np.ndarray
     """(E, S) int64 instance numbers."""
@@ -58,23 +58,23 @@ class TestPlan:
 
     @property
     def rows(self) -> np.ndarray:
-        """(E * Q, S + 1) int64: the supports and one query each, as the released code lists them."""
+        """(E * Q, S + 1) int64: the supports and one query per row, as the released code lists them."""
         supports = np.repeat(self.supports, self.queries.shape[1], axis=0)
         return np.concatenate((supports, self.queries.reshape(-1, 1)), axis=1)
 
     @staticmethod
     def from_rows(rows: np.ndarray, queries: int) -> 'TestPlan':
-        """The plan that `rows` (N, S + 1) with `queries` successive rows per episode are a view of.
+        """The plan that corresponds to `rows` (N, S + 1), with `queries` successive rows per episode.
 
         Raises:
-            CapekitError: the rows are not those of such a plan.
+            CapekitError: the rows do not form such a plan.
         """
         rows = np.asarray(rows, dtype=np.int64)
         if rows.ndim != 2 or queries < 1 or len(rows) % queries:
-            raise CapekitError(f'rows of shape {rows.shape} are no episodes of {queries} queries')
+            raise CapekitError(f'rows of shape {rows.shape} do not form episodes of {queries} queries')
         grouped = rows.reshape(-1, queries, rows.shape[1])
         if (grouped[..., :-1] != grouped[:, :1, :-1]).any():
-            raise CapekitError(f'rows of shape {rows.shape}: some {queries} successive ones differ in their supports')
+            raise CapekitError(f'rows of shape {rows.shape}: the supports differ within {queries} successive rows')
         return TestPlan(grouped[:, 0, :-1], grouped[..., -1])
 
 
@@ -86,12 +86,12 @@ def collate_episodes(episodes: list) -> Episode:
 
 @DATA_SAMPLERS.register_module()
 class TrainEpisodes(Sampler):
-    """Every category gives the same number of training episodes; which ones is new in every epoch.
+    """The same number of training episodes for every category, drawn anew in every epoch.
 
     Args:
         dataset: an `MP100Dataset`, or anything with its `categories` and `instances_of`.
-        shots: supports of an episode; all shots + 1 instances of an episode differ.
-        seed: of all draws; None (as mmengine passes with `diff_rank_seed`) agrees on a random one over all ranks.
+        shots: supports per episode; the shots + 1 instances of an episode all differ.
+        seed: of all draws; None (as mmengine passes with `diff_rank_seed`) draws one that all ranks share.
         episodes_per_category: None = as many as the largest category has instances, as released.
 
     Raises:
@@ -115,7 +115,7 @@ class TrainEpisodes(Sampler):
         self.epoch = epoch
 
     def epoch_episodes(self, epoch: int) -> list:
-        """All `EpisodeKey` of an epoch, over all ranks, in their order."""
+        """All `EpisodeKey` of an epoch, over all ranks, in order."""
         rng = np.random.default_rng([self.seed, epoch])
         rows = [rng.choice(members, self.shots + 1, replace=False).tolist()
                 for members in self._members for _ in range(self.episodes_per_category)]
@@ -124,7 +124,7 @@ class TrainEpisodes(Sampler):
 
     def __iter__(self) -> Iterator[EpisodeKey]:
         episodes = self.epoch_episodes(self.epoch)
-        # Ranks take turns; wrapped around so that all of them have equally many.
+        # Ranks take turns; wrapped around so that all of them get equally many.
         for turn in range(len(self)):
             yield episodes[(turn * self.world_size + self.rank) % len(episodes)]
 
@@ -134,15 +134,15 @@ class TrainEpisodes(Sampler):
 
 @DATA_SAMPLERS.register_module()
 class TestEpisodes(Sampler):
-    """The released test protocol: its `plan`, which evaluation loops read, and its rows, one key a query, in row order.
+    """The released test protocol: its `plan`, for evaluation loops, and its rows, one key per query, in row order.
 
-    A seed other than the released one, which published numbers are measured on, is announced in the log.
+    A seed other than the released one, which published numbers are measured with, is logged as a warning.
 
     Args:
         dataset, shots, queries, episodes, seed: as in `released_test_episodes`; a seed of None is the released one.
     """
 
-    __test__ = False  # The name begins as pytest's test classes do.
+    __test__ = False  # Its name starts like that of a pytest class.
 
     def __init__(self, dataset, shots: int, queries: int = 15, episodes: int = 200, seed: int | None = 1):
         self.shots, self.queries, self.episodes = shots, queries, episodes
@@ -165,16 +165,16 @@ class TestEpisodes(Sampler):
 
 
 def released_test_plan(dataset, shots: int, queries: int = 15, episodes: int = 200, seed: int = 1) -> TestPlan:
-    """The test episodes exactly as the released CAPE code draws them.
+    """The test episodes, exactly as the released CAPE code draws them.
 
-    For each category in file order, `episodes` times `random.sample` of shots + queries instances; the first are the
-    supports and the others the queries.
+    For each category in file order, `random.sample` draws shots + queries instances `episodes` times; the first are the
+    supports, the others the queries.
 
     Args:
         dataset: an `MP100Dataset`, or anything with its `categories` and `instances_of`.
-        shots: supports of an episode.
+        shots: supports per episode.
         queries: queries that share an episode's supports.
-        episodes: episodes of a category: 200 in tests, 100 in validation.
+        episodes: episodes per category: 200 in tests, 100 in validation.
         seed: of Python's `random`; 1 in the release.
 
     Raises:

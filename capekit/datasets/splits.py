@@ -1,8 +1,8 @@
-"""MP-100's 100 categories, its eight super-categories, its five splits and the cross-super-category splits.
+"""MP-100's 100 categories, eight super-categories, five splits and cross-super-category splits.
 
 The ids, names and split lists are those of the public annotation files (Xu et al., Pose for Everything, ECCV 2022), the
-lists in the order of the files. A split is a filter on category ids: it never reorders what a file holds, and it works
-over one file as over many.
+lists in file order. A split is a filter on category ids: it never reorders what a file holds, and it works the same
+over one file or several.
 """
 
 from dataclasses import dataclass
@@ -120,13 +120,13 @@ SPLITS = {
     ],
 }
 
-# The super-categories that papers hold out: 'cross/<name>/train' is everything else, 'cross/<name>/test' its members.
+# Super-categories that papers hold out: 'cross/<name>/train' is everything else, 'cross/<name>/test' its members.
 CROSS_SUPERCATEGORIES = ('human_body', 'human_face', 'vehicle', 'furniture')
 
 
 @dataclass(frozen=True)
 class Mp100Category:
-    """One line of MP-100's category table."""
+    """One row of MP-100's category table."""
 
     id: int
     folder: str
@@ -141,10 +141,10 @@ MP100 = {id_: Mp100Category(id_, folder, ANNOTATION_NAMES.get(id_, folder), grou
 
 
 def supercategory_of(category_id: int, name: str, own: str) -> str:
-    """The super-category to report for a category of an annotation file whose own entry is `own`.
+    """The super-category to report for a category whose entry in the annotation file is `own`.
 
-    The files carry a taxonomic family in places ('Felidae', 'bird'): a category whose id and name are MP-100's gets
-    MP-100's group; everything else keeps its own.
+    In places the files give a taxonomic family ('Felidae', 'bird'): a category whose id and name are MP-100's gets
+    MP-100's group; any other keeps its own.
     """
     known = MP100.get(category_id)
     if own not in SUPERCATEGORY_MEMBERS and known and name in (known.name, known.folder):
@@ -170,7 +170,7 @@ def resolve_categories(spec) -> list:
             _, group, part = spec.split('/')
             members = SUPERCATEGORY_MEMBERS[group]
             return [id_ for id_ in sorted(MP100) if (id_ in members) == (part == 'test')]
-        raise CapekitError(f"categories={spec!r} names no split; valid: a list of category ids or one of "
+        raise CapekitError(f"categories={spec!r} is not a split; valid: a list of category ids or one of "
                            f"{', '.join(split_names())}")
     try:
         ids = list(spec)

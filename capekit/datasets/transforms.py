@@ -1,7 +1,7 @@
-"""Augmentations of training crops: a list of transforms, each drawing from the random generator of its image.
+"""Augmentation of training crops: a list of transforms, each of which draws from the random generator of its image.
 
-First every transform draws its geometry, in the order of the list, then every one its pixels: the geometry is the same
-whatever colours follow. A new transform is a subclass of `Transform` with `@TRANSFORMS.register_module()`.
+First every transform draws its geometry, in list order, then every transform its pixels: the geometry is the same
+whatever colour changes follow. A new transform subclasses `Transform` with `@TRANSFORMS.register_module()`.
 """
 
 import inspect
@@ -19,29 +19,29 @@ from capekit.registry import TRANSFORMS
 
 @dataclass(frozen=True)
 class Geometry:
-    """How the square that a crop shows is changed; keypoints follow it."""
+    """How the square that a crop shows is changed; keypoints follow."""
 
     scale: float = 1.0
     """Factor of the side."""
     rotation: float = 0.0
     """Degrees, around the square's centre."""
     shift: tuple[float, float] = (0.0, 0.0)
-    """Of the centre in image x and y, in sides of the square before any change."""
+    """Of the centre in image x and y, in sides of the unchanged square."""
 
     def then(self, other: 'Geometry') -> 'Geometry':
-        """Both at once: scales multiply, rotations and shifts add."""
+        """Both combined: scales multiply, rotations and shifts add."""
         return Geometry(self.scale * other.scale, self.rotation + other.rotation,
                         (self.shift[0] + other.shift[0], self.shift[1] + other.shift[1]))
 
 
 class Transform:
-    """Changes nothing; a transform overrides one method, or both.
+    """Changes nothing; a subclass overrides one method or both.
 
     All random numbers come from `rng`, so that an image's augmentation is a function of its seed alone.
     """
 
     def geometry(self, rng: np.random.Generator) -> Geometry:
-        """What becomes of the square before it is cut out."""
+        """How the square changes before it is cut out."""
         return Geometry()
 
     def pixels(self, rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ class ScaleRotation(Transform):
 
     Args:
         scale: the side is multiplied by 1 + scale * N(0, 1), clipped to 1 -+ scale; from 0 to below 1.
-        rotation: degrees; the angle is rotation * N(0, 1), clipped to twice `rotation` either way ...
+        rotation: degrees; the angle is rotation * N(0, 1), clipped to -+ twice `rotation` ...
         rotation_prob: ... and applied with this probability.
 
     Raises:
@@ -69,7 +69,7 @@ class ScaleRotation(Transform):
         self.scale, self.rotation, self.rotation_prob = scale, rotation, rotation_prob
 
     def geometry(self, rng: np.random.Generator) -> Geometry:
-        """Always takes three numbers from `rng`."""
+        """Always draws three numbers from `rng`."""
         factor = np.clip(1 + self.scale * rng.standard_normal(), 1 - self.scale, 1 + self.scale)
         angle = np.clip(self.rotation * rng.standard_normal(), -2 * self.rotation, 2 * self.rotation)
         return Geometry(float(factor), float(angle) if rng.random() < self.rotation_prob else 0.0)
@@ -81,7 +81,7 @@ class ColorJitter(Transform):
 
     Args:
         brightness, contrast, saturation: their factors are uniform in 1 -+ the setting; from 0 to 1.
-        hue: the hue is shifted by a uniform part of the colour circle, -hue to hue; from 0 to 0.5.
+        hue: the hue is shifted by a uniform fraction of the colour circle, -hue to hue; from 0 to 0.5.
 
     Raises:
         CapekitError: a setting out of its range.
@@ -109,9 +109,9 @@ class RandomErasing(Transform):
     """Hides a rectangle of the crop behind one random colour, as another object would; its keypoints keep their labels.
 
     Args:
-        prob: of hiding anything.
-        area: smallest and largest part of the crop that is hidden, of 1; the rectangle's sides are 0.3 to 3.3 of each
-            other, as in torchvision's transform of that name.
+        prob: probability of hiding anything.
+        area: smallest and largest hidden fraction of the crop; the aspect ratio of the rectangle is 0.3 to 3.3, as in
+            torchvision's transform of that name.
 
     Raises:
         CapekitError: a setting out of its range.
@@ -120,7 +120,7 @@ class RandomErasing(Transform):
     def __init__(self, prob: float = 0.5, area: Sequence[float] = (0.02, 0.2)):
         _check('prob', prob, 0 <= _number(prob) <= 1, 'from 0 to 1')
         least, most = (_number(part) for part in area) if isinstance(area, Sequence) and len(area) == 2 else (1, 0)
-        _check('area', area, 0 < least <= most < 1, 'two ascending parts between 0 and 1')
+        _check('area', area, 0 < least <= most < 1, 'two ascending fractions between 0 and 1')
         self.prob, self.area = prob, (least, most)
 
     def pixels(self, rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
@@ -136,14 +136,14 @@ class RandomErasing(Transform):
 
 
 class Augmentation:
-    """Transforms in their order.
+    """Applies transforms in order.
 
     Args:
-        transforms: configs of `TRANSFORMS`, or transforms; a dict without a type is the settings of `ScaleRotation`
+        transforms: configs of `TRANSFORMS`, or transforms; a dict without a type holds the settings of `ScaleRotation`
             alone, the released augmentation.
 
     Raises:
-        CapekitError: an unknown type or setting, or something that is no transform.
+        CapekitError: an unknown type or setting, or something that is not a transform.
     """
 
     def __init__(self, transforms: dict | Sequence):
@@ -152,14 +152,14 @@ class Augmentation:
         self.transforms = [_build(transform) for transform in transforms]
 
     def geometry(self, rng: np.random.Generator) -> Geometry:
-        """All transforms' geometry, drawn in order."""
+        """The geometry of all transforms, drawn in order."""
         total = Geometry()
         for transform in self.transforms:
             total = total.then(transform.geometry(rng))
         return total
 
     def pixels(self, rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-        """The crop behind all transforms, drawn and applied in order."""
+        """The crop after all transforms, drawn and applied in order."""
         for transform in self.transforms:
             image = transform.pixels(rng, image)
         return image
@@ -171,7 +171,7 @@ def _build(transform):
         name = options.pop('type', None)
         target = TRANSFORMS.get(name) if isinstance(name, str) else name
         if target is None:
-            raise CapekitError(f'augment: {name!r} is no known transform; valid: '
+            raise CapekitError(f'augment: {name!r} is not a known transform; valid: '
                                f'{", ".join(sorted(TRANSFORMS.module_dict))}')
         signature = inspect.signature(target)
         try:
@@ -181,7 +181,7 @@ def _build(transform):
                                f'{", ".join(signature.parameters)}') from None
         transform = target(**options)
     if not isinstance(transform, Transform):
-        raise CapekitError(f'augment: {type(transform).__name__} is no transform: it must be a subclass of '
+        raise CapekitError(f'augment: {type(transform).__name__} is not a transform: it must be a subclass of '
                            'capekit.datasets.Transform')
     return transform
 

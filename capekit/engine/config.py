@@ -1,6 +1,6 @@
 """Reading configs; an unknown type or option is an error that names the valid ones.
 
-What mmengine takes is asked of mmengine itself: signatures, and the keys that its functions read from a config.
+What mmengine accepts is read from mmengine itself: signatures, and the keys that its functions read from a config.
 """
 
 import difflib
@@ -24,7 +24,7 @@ from capekit.engine.protocol import expand_protocol, renamed
 from capekit.errors import CapekitError
 from capekit.shipped import find_config
 
-# Which registry a typed dict belongs to, by the key it stands under; nested ones may inherit their parent's.
+# The registry of a typed dict, by the key it stands under; nested ones may inherit their parent's.
 _REGISTRIES = dict(
     model=registry.MODELS, data_preprocessor=registry.MODELS, model_wrapper_cfg=registry.MODEL_WRAPPERS,
     dataset=registry.DATASETS, augment=registry.TRANSFORMS, sampler=registry.DATA_SAMPLERS,
@@ -33,26 +33,26 @@ _REGISTRIES = dict(
     test_evaluator=registry.EVALUATOR, default_hooks=registry.HOOKS, custom_hooks=registry.HOOKS,
     optim_wrapper=registry.OPTIM_WRAPPERS, optimizer=registry.OPTIMIZERS, param_scheduler=registry.PARAM_SCHEDULERS,
     visualizer=registry.VISUALIZERS, vis_backends=registry.VISBACKENDS, log_processor=registry.LOG_PROCESSORS)
-# Whose modules are made of modules of the same registry, whatever the key is called; other dicts inside a typed one
-# are that type's own business (the schedule of a profiler, the kind of a gradient clipping).
+# Registries whose modules contain modules of the same registry, whatever the key is called; other dicts inside a typed
+# one are that type's own business (the schedule of a profiler, the kind of gradient clipping).
 _NESTING = (registry.MODELS, registry.DATASETS, registry.TRANSFORMS)
 # The type of a dict that names none.
 _DEFAULT_TYPES = dict(augment='ScaleRotation', log_processor='LogProcessor',
                       model_wrapper_cfg='MMDistributedDataParallel')
-# A top-level name this close to one of ours or mmengine's is taken for a misspelt one.
+# A top-level name this close to one of ours or mmengine's is taken for a misspelling.
 _NEAR = 0.8
 
 
 def load_config(config: str | Path | Config, cfg_options: dict | None = None) -> Config:
-    """Read a config file, apply overrides, do its `custom_imports`, expand its settings, check every name in it.
+    """Read a config file, apply overrides and `custom_imports`, expand its settings, check every name in it.
 
     Args:
-        config: path, `configs/...` of a shipped one in any folder, or a config already loaded (it is copied).
+        config: path, `configs/...` for a shipped one in any folder, or a loaded config (it is copied).
         cfg_options: overrides by dotted key.
 
     Raises:
-        CapekitError: no such file, not a config, an override of a key whose parent is no dict, a module that cannot be
-            imported, unknown names.
+        CapekitError: a file that does not exist or is not a config, an override of a key whose parent is not a dict, a
+            module that cannot be imported, unknown names.
     """
     if not isinstance(config, Config):
         if hint := renamed(config):
@@ -87,8 +87,8 @@ def build(parent: Registry, config: dict, where: str) -> Any:
 def check_config(config: Any, where: str = '', parent: Registry | None = None) -> None:
     """Walk a config and raise a CapekitError at the first unknown type or option.
 
-    At the top level any name may be one's own, as mmengine has it, unless it is nearly one of mmengine's; what it
-    holds is checked where it is used.
+    At the top level any name may be the user's own, as mmengine allows, unless it nearly matches one of mmengine's;
+    what such a variable holds is checked where it is used.
     """
     if isinstance(config, (list, tuple)):
         for index, item in enumerate(config):
@@ -113,26 +113,26 @@ def check_config(config: Any, where: str = '', parent: Registry | None = None) -
         _check_priority(config, parent, where)
         parent = parent if parent in _NESTING else None
     for key, value in config.items():
-        if key == 'paramwise_cfg' and 'constructor' in config:  # which reads what it likes
+        if key == 'paramwise_cfg' and 'constructor' in config:  # the constructor reads whatever it likes
             continue
         child = f'{where}.{key}' if where else key
-        # `norm_cfg` and the like are made into something else by the class that takes them.
+        # `norm_cfg` and the like are turned into something else by the class that takes them.
         inherited = None if key.endswith('_cfg') else parent
         check_config(value, child, _REGISTRIES.get(key, inherited))
 
 
 def _check_evaluation(config: Config) -> None:
-    """A loop that loads its data by itself says which options of its data loader it reads."""
+    """A loop that loads its data itself declares which options of its data loader it reads."""
     for stage in ('val', 'test'):
         loop, loader = config.get(f'{stage}_cfg'), config.get(f'{stage}_dataloader')
         if loop and loader and 'type' in loop:
             target = resolve(loop['type'], registry.LOOPS, f'{stage}_cfg.type')
             refuse_unknown(loader, getattr(target, 'loader_options', None), f'{stage}_dataloader',
-                           f'{target.__name__}, which loads images by itself')
+                           f'{target.__name__}, which loads images itself')
 
 
 def _import_custom_modules(config: Config) -> None:
-    """Do a config's `custom_imports`, so that what a user's package registers is known."""
+    """Run a config's `custom_imports`, so that what a user's package registers is known."""
     settings = config.get('custom_imports')
     if not settings:
         return
@@ -152,14 +152,14 @@ def _import_custom_modules(config: Config) -> None:
 
 @functools.cache
 def _top_level_keys() -> tuple:
-    """What the runner is made from, what it reads from the config besides, and what we read."""
+    """What the runner is built from, what else it reads from the config, and what we read."""
     arguments = [name for name in inspect.signature(Runner).parameters if name != 'cfg']
     return (*arguments, *sorted(keys_read(Runner, 'self.cfg')), 'custom_imports', 'image_size', 'protocol',
             'runner_type')
 
 
 def _options_of(where: str) -> tuple[Iterable[str], str] | None:
-    """(valid keys, whose they are) of a dict that a function reads; None for all others."""
+    """(valid keys, their owner) for a dict that a function reads; None for any other."""
     if where.endswith('_dataloader'):
         from torch.utils.data import DataLoader
         own = keys_read(Runner.build_dataloader, 'dataloader_cfg')
@@ -175,7 +175,7 @@ def _options_of(where: str) -> tuple[Iterable[str], str] | None:
 
 
 def _taken_before(parent: Registry) -> frozenset:
-    """Options that mmengine takes out of a typed dict before the class is called."""
+    """Options that mmengine takes out of a typed dict before calling the class."""
     if parent is registry.HOOKS:
         return keys_read(Runner.register_hook, 'hook')
     if parent is registry.OPTIM_WRAPPERS:
@@ -188,20 +188,20 @@ def _taken_before(parent: Registry) -> frozenset:
 
 
 def _check_priority(config: dict, parent: Registry, where: str) -> None:
-    """The priority that mmengine takes out of a hook's config, which it would look at only when all is built."""
+    """The priority in a hook's config, which mmengine would check only after everything is built."""
     if parent is registry.HOOKS and config.get('priority') is not None:
         try:
             get_priority(config['priority'])
         except (TypeError, ValueError, KeyError):
-            raise CapekitError(f'{where}.priority={config["priority"]!r} is none; valid: 0 to 100, '
+            raise CapekitError(f'{where}.priority={config["priority"]!r} is not a priority; valid: 0 to 100, '
                                f'{", ".join(Priority.__members__)}') from None
 
 
 def _refuse_near_misses(keys: Iterable[str], known: Iterable[str]) -> None:
-    """A top-level name may be anybody's, but one that is nearly mmengine's would be set and never read."""
+    """A top-level name may be the user's, but one that is nearly mmengine's would be set and never read."""
     for key in keys:
         near = difflib.get_close_matches(key, known, 1, _NEAR)
-        # `evaluator`, which both `val_evaluator` and `test_evaluator` may be made of, is no slip of the fingers.
+        # `evaluator`, which both `val_evaluator` and `test_evaluator` may be built from, is not a typo.
         if near and near[0] != key and not near[0].endswith(f'_{key}'):
             raise CapekitError(f"config: unknown option {key!r} for config; did you mean {near[0]!r}? A variable of "
                                f"your own is safe with a leading underscore: '_{key}'")

@@ -13,14 +13,14 @@ STAGES = ('train', 'val', 'test')
 
 
 def expand_image_size(config: Config, cfg_options: dict | None = None) -> None:
-    """Write a config's top-level `image_size` into every data set that states none, and take it off the top.
+    """Write a config's top-level `image_size` into every data set that states none, and remove it from the top level.
 
-    Another `image_size` in a later call replaces the one of an earlier call. A config without data sets gives it to
-    the model.
+    A later call with another `image_size` replaces that of an earlier call. A config without data sets passes it to the
+    model.
 
     Args:
         config: changed in place.
-        cfg_options: overrides that have been applied to it, in which an `image_size` must have an effect.
+        cfg_options: overrides that have been applied to it; an `image_size` among them must have an effect.
 
     Raises:
         CapekitError: an override that every data set overrides.
@@ -36,16 +36,16 @@ def expand_image_size(config: Config, cfg_options: dict | None = None) -> None:
         place['image_size'] = size
     if not taking and 'image_size' in (cfg_options or ()):
         keys = ' '.join(f'{where}.image_size={size}' for where, _ in places)
-        raise CapekitError(f'--cfg-options image_size={size} has no effect, as the config states each crop size '
+        raise CapekitError(f'--cfg-options image_size={size} has no effect, because the config states each crop size '
                            f'itself; set instead: {keys}')
     config['_image_size'] = size
 
 
 def sized_model(config: Config, stages: Sequence[str]) -> dict:
-    """The config of the model, made for the crops of the data sets of `stages`.
+    """The config of the model, set up for the crops of the data sets of `stages`.
 
     Raises:
-        CapekitError: data sets, or a data set and the model, of different crop sizes.
+        CapekitError: data sets, or a data set and the model, with different crop sizes.
     """
     model = config.model
     if 'type' not in model or find_option(MODELS, model, 'image_size') is None:
@@ -62,12 +62,12 @@ def sized_model(config: Config, stages: Sequence[str]) -> dict:
 
 
 def stage_to_answer(config: Config) -> list[str]:
-    """The stage whose crops an estimator answers that is built outside a run: test where there is one."""
+    """The stage whose crops an estimator built outside a run answers: test if there is one."""
     return [stage for stage in reversed(STAGES) if next(_datasets(config, [stage]), None)][:1]
 
 
 def _datasets(config: Config, stages: Sequence[str]) -> Iterator[tuple[str, ConfigDict]]:
-    """Where it stands, and the config, of each data set of the stages that cuts crops, wrapped ones too."""
+    """The dotted key and config of each data set of the stages that cuts crops, wrapped ones included."""
     for stage in stages:
         where = f'{stage}_dataloader.dataset'
         yield from _within(where, (config.get(f'{stage}_dataloader') or {}).get('dataset'))
@@ -87,5 +87,5 @@ def _within(where: str, part: Any) -> Iterator[tuple[str, ConfigDict]]:
 def _image_size(dataset: dict) -> Parameter | None:
     try:
         return find_option(DATASETS, dataset, 'image_size') if 'type' in dataset else None
-    except ImportError:  # a package that is not there: checking the config says so
+    except ImportError:  # a missing package is reported when the config is checked
         return None

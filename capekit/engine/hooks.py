@@ -1,4 +1,4 @@
-"""Hooks of mmengine's runner: random numbers by epoch, rates of parts, plain checkpoints, a bar.
+"""Hooks for mmengine's runner: random numbers per epoch, learning rates of parts, plain checkpoints, a progress bar.
 
 `CapeRunner` always has the first, the third and the last, so no config has to name them.
 """
@@ -24,8 +24,8 @@ _PLAIN = (type(None), bool, int, float, str, bytes, torch.Tensor)
 class EpochSeedHook(Hook):
     """Seeds torch at the start of every epoch from (seed, epoch, rank).
 
-    Dropout of an epoch then depends on nothing before it: a run that was killed and resumed from its last checkpoint
-    ends in the same weights as one that was not.
+    Dropout in an epoch then depends on nothing before it: a run that was killed and resumed from its last checkpoint
+    ends with the same weights as one that was not.
     """
 
     priority = 'VERY_HIGH'
@@ -37,18 +37,18 @@ class EpochSeedHook(Hook):
 
 @HOOKS.register_module()
 class PartRateHook(Hook):
-    """In some epochs parts of a model learn at a fraction of their rate: to wait for what they read, or to hold still.
+    """Lets parts of a model learn at a fraction of their rate in some epochs, to wait for their input or to hold still.
 
-    mmengine's `lr_mult` is for a whole run; this comes on top of it and of the schedules.
+    mmengine's `lr_mult` applies to a whole run; this is applied on top of it and of the schedules.
 
     Args:
-        parts: beginnings of parameter names, such as 'backbone' or 'head.query_layers'. The optimiser needs groups of
-            their own for them, which any `optim_wrapper.paramwise_cfg` makes.
+        parts: prefixes of parameter names, such as 'backbone' or 'head.query_layers'. They need optimiser groups of
+            their own, which any `optim_wrapper.paramwise_cfg` creates.
         factor: of the learning rate, above 0.
-        begin, end: the epochs begin <= epoch < end, counted from 0; an end of None is that of the run.
+        begin, end: the epochs begin <= epoch < end, counted from 0; an end of None is the end of the run.
 
     Raises:
-        CapekitError: a factor of 0 or less; when training starts, no such part, or one that shares its groups.
+        CapekitError: a factor of 0 or less; when training starts, a part that does not exist or shares its groups.
     """
 
     def __init__(self, parts: Sequence[str], factor: float, begin: int = 0, end: int | None = None):
@@ -60,7 +60,7 @@ class PartRateHook(Hook):
         self._groups(runner)
 
     def before_train_epoch(self, runner) -> None:
-        # At the two ends only: between them a checkpoint has the changed rate in it.
+        # At the two ends only: in between, a checkpoint contains the changed rate.
         for epoch, factor in ((self.begin, self.factor), (self.end, 1 / self.factor)):
             if runner.epoch == epoch:
                 for group in self._groups(runner):
@@ -85,8 +85,8 @@ class PartRateHook(Hook):
 class PlainCheckpointHook(Hook):
     """Writes checkpoints that torch reads with `weights_only=True`: tensors, numbers, strings, lists and dicts.
 
-    mmengine puts its log history into a checkpoint as objects, which torch from 2.6 on refuses to read back. Here they
-    become dicts of lists on the way out and objects again on the way in.
+    mmengine stores its log history in a checkpoint as objects, which torch refuses to read back from 2.6 on. Here they
+    are turned into dicts of lists when saving and back into objects when loading.
     """
 
     # After mmengine's own hooks, which still add to the checkpoint.
@@ -112,7 +112,7 @@ def _buffer_to_plain(buffer: HistoryBuffer) -> dict:
 
 
 def _plain(value, where: str):
-    """`value` with numpy scalars and arrays, tuples and dict subclasses turned into what weights-only reading takes."""
+    """`value` with numpy scalars and arrays, tuples and dict subclasses turned into what weights-only loading takes."""
     if isinstance(value, dict):
         return {_plain(key, where): _plain(item, f'{where}.{key}') for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -129,7 +129,7 @@ def _plain(value, where: str):
 
 @HOOKS.register_module()
 class ProgressBarHook(Hook):
-    """A bar with the time left while training on a terminal; elsewhere mmengine's log lines tell it (`eta`)."""
+    """A bar with the time left while training on a terminal; elsewhere mmengine's log lines give it (`eta`)."""
 
     priority = 'LOW'
 
@@ -140,7 +140,7 @@ class ProgressBarHook(Hook):
         if not Bar.wanted():
             return
         self._bar = Bar('train', runner.max_iters, runner.iter)
-        # Log lines go above the bar: rich has put itself in front of stdout.
+        # Log lines go above the bar: rich has redirected stdout.
         self._handlers = [h for h in runner.logger.handlers if type(h) is logging.StreamHandler]
         self._streams = [handler.setStream(sys.stdout) for handler in self._handlers]
 

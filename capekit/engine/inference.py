@@ -33,7 +33,7 @@ class Images(Dataset):
 
 
 class Batches:
-    """A data loader that is told its batches anew for every pass, so that its workers may live on between them."""
+    """A data loader that is given new batches for every pass, so that its workers can be kept between passes."""
 
     def __init__(self, dataset: Dataset, collate: Callable, num_workers: int, persistent_workers: bool):
         self._keys: list = []
@@ -41,14 +41,14 @@ class Batches:
                                  persistent_workers=persistent_workers and num_workers > 0)
 
     def load(self, keys: list) -> Iterator:
-        """The batches of these lists of keys, in order."""
+        """The batches with these lists of keys, in order."""
         self._keys[:] = keys
         return iter(self.loader)
 
 
 @dataclass
 class Step:
-    """What is answered at once: the queries `start` to `end` of some episodes of one category."""
+    """What is answered at once: queries `start` to `end` of some episodes of one category."""
 
     episodes: np.ndarray
     """(n,) numbers in the plan."""
@@ -57,13 +57,13 @@ class Step:
     queries: np.ndarray
     """(n, q) instance numbers."""
     first: bool
-    """The episodes' first queries: the supports are prepared here."""
+    """These are the episodes' first queries: the supports are prepared here."""
     last: bool
-    """The episodes' last queries: they are complete after this."""
+    """These are the episodes' last queries: the episodes are complete afterwards."""
 
     @property
     def needed(self) -> dict:
-        """The instances whose features it reads, as keys, in order."""
+        """The instances whose features are needed, as keys, in order."""
         return dict.fromkeys([*(self.supports.flatten().tolist() if self.first else ()),
                               *self.queries.flatten().tolist()])
 
@@ -76,19 +76,19 @@ class Part:
     needed: dict
     """Their instances, as keys."""
     load: list
-    """Lists of those that are not in memory yet, each encoded at once."""
+    """Lists of those not yet in memory; each list is encoded at once."""
 
 
 class EpisodePredictor:
     """Answers the episodes of a `TestPlan` with points in image pixels.
 
     Args:
-        estimator: in eval mode, on its device: `encode`, `prepare` and `answer`, or a call in mode 'predict'.
+        estimator: in eval mode, on its device: `encode`, `prepare` and `answer`, or a call with mode 'predict'.
         dataset: an `MP100Dataset`.
         batch_size: images encoded, and pairs answered, at a time.
         num_workers: data loader workers.
-        max_images: how many encoded images are kept at most. A category with more is worked through in parts, and
-            only then is an image encoded more than once. The S supports and one query are kept in any case.
+        max_images: how many encoded images to keep at most. A category with more is processed in parts; only then is an
+            image encoded more than once. S supports and one query are always kept.
         persistent_workers: keep the workers for the next call.
 
     Raises:
@@ -110,17 +110,17 @@ class EpisodePredictor:
 
         Args:
             plan: E episodes of Q queries.
-            episodes: numbers of those to answer, in any order; None = all.
+            episodes: numbers of the episodes to answer, in any order; None = all.
 
         Yields:
-            of some episodes of one category: their numbers (n,), points (n, Q, K, 2) float32 in image pixels, scores
+            for some episodes of one category: their numbers (n,), points (n, Q, K, 2) float32 in image pixels, scores
             (n, Q, K) float32.
         """
         steps = self._steps(plan, episodes)
         return _whole_episodes(steps, self._answers(self._parts(steps)))
 
     def predict_pairs(self, plan: TestPlan, episodes: Numbers | None = None) -> Iterator[tuple]:
-        """The same answers, every pair encoded and prepared anew: the plain loop that `predict` is held against."""
+        """The same answers, every pair encoded and prepared anew: the plain loop that `predict` is checked against."""
         steps = self._steps(plan, episodes)
         return _whole_episodes(steps, self._pair_answers(steps))
 
@@ -143,7 +143,7 @@ class EpisodePredictor:
     def _parts(self, steps: list[Step]) -> list[Part]:
         """Group steps into parts of one category that need at most `max_images`.
 
-        What the part before left in memory is not loaded again.
+        What the previous part left in memory is not loaded again.
         """
         parts: list[Part] = []
         category_id = None
@@ -187,7 +187,7 @@ class EpisodePredictor:
         kept.add(numbers, support, query, matrices.numpy())
 
     def _task(self, step: Step) -> Task:
-        """What is known of a step's category, once per episode."""
+        """What is known about a step's category, once per episode."""
         category = self.dataset.categories[int(self.dataset.category_ids[step.queries[0, 0]])]
         device, count = self.estimator.data_preprocessor.device, len(step.episodes)
         return Task(num_keypoints=torch.full((count,), category.num_keypoints, device=device),
@@ -195,7 +195,7 @@ class EpisodePredictor:
                     names=[tuple(category.keypoint_names)] * count)
 
     def _pair_answers(self, steps: list[Step]) -> Iterator[tuple]:
-        """As `_answers`, from whole episodes of one query."""
+        """As `_answers`, from whole episodes with one query."""
         keys = [[EpisodeKey((*supports, query)) for supports, queries in
                  zip(step.supports.tolist(), step.queries.tolist(), strict=True) for query in queries]
                 for step in steps]
@@ -215,7 +215,7 @@ def to_image_pixels(points: np.ndarray, crop_to_image: np.ndarray, image_size: i
 
 
 def _whole_episodes(steps: list[Step], answers: Iterator[tuple]) -> Iterator[tuple]:
-    """Join the answers of steps, (n * q, K, 2) and (n * q, K), to those of episodes with all their queries."""
+    """Join the answers of steps, (n * q, K, 2) and (n * q, K), into those of episodes with all their queries."""
     parts = []
     for step, arrays in zip(steps, answers, strict=True):
         parts.append([array.reshape(*step.queries.shape, *array.shape[1:]) for array in arrays])
@@ -234,7 +234,7 @@ class Features:
         self._matrices = np.zeros((0, 2, 3))
 
     def keep_only(self, numbers: dict) -> None:
-        """Forget every image that is not in `numbers`; where none is left, another category's features may follow."""
+        """Drop every image that is not in `numbers`; if none remains, features of another category may follow."""
         stay = [number for number in self._place if number in numbers]
         index = [self._place[number] for number in stay]
         self._support, self._query = ({name: value[index] for name, value in features.items()} if stay else {}
@@ -243,7 +243,7 @@ class Features:
         self._place = {number: place for place, number in enumerate(stay)}
 
     def add(self, numbers: Sequence[int], support: dict, query: dict, matrices: np.ndarray) -> None:
-        """Keep the features of more images, in the order of `numbers`."""
+        """Add the features of more images, in the order of `numbers`."""
         for features, new in ((self._support, support), (self._query, query)):
             for name, value in new.items():
                 features[name] = torch.cat((features[name], value)) if name in features else value

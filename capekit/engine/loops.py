@@ -1,4 +1,4 @@
-"""Validation and test loops of mmengine's runner: predict every episode of the plan, then score them all."""
+"""Validation and test loops for mmengine's runner: predict every episode of the plan, then score them all."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -19,7 +19,7 @@ from capekit.registry import DATA_SAMPLERS, DATASETS, EVALUATOR, LOOPS
 
 @dataclass
 class EvaluationData:
-    """What a config says under `val_dataloader` or `test_dataloader`. The loop loads the images by itself."""
+    """What a config says under `val_dataloader` or `test_dataloader`. The loop loads the images itself."""
 
     dataset: Dataset
     """An `MP100Dataset`, or its config."""
@@ -30,7 +30,7 @@ class EvaluationData:
     num_workers: int = 0
     """Processes that load images."""
     persistent_workers: bool = False
-    """They live on between validations."""
+    """Keep them between validations."""
 
     def __post_init__(self):
         if isinstance(self.dataset, dict):
@@ -39,29 +39,29 @@ class EvaluationData:
             self.sampler = DATA_SAMPLERS.build(self.sampler, default_args=dict(dataset=self.dataset))
         if not isinstance(getattr(self.sampler, 'plan', None), TestPlan):
             raise CapekitError(f'{type(self.sampler).__name__} cannot be the sampler of an evaluation: it has no '
-                               '`plan`, a TestPlan; use TestEpisodes, or write one that has')
+                               '`plan`, a TestPlan; use TestEpisodes, or write one that has it')
 
     def __len__(self) -> int:
-        """Number of episodes; mmengine's log asks for it."""
+        """Number of episodes, for mmengine's log."""
         return len(self.sampler.plan)
 
 
 class EpisodeLoop(BaseLoop):
     """Predicts the episodes of the sampler's plan and scores them.
 
-    The categories are shared out among ranks; every rank returns the same metrics.
+    The categories are divided among the ranks; every rank returns the same metrics.
 
     Args:
-        runner: of mmengine.
+        runner: mmengine's runner.
         dataloader: dict of the fields of `EvaluationData`.
-        evaluator: config of one, or one with the interface that `capekit.registry.EVALUATOR` states.
+        evaluator: config of an evaluator, or an object with the interface documented at `capekit.registry.EVALUATOR`.
         keep_features: encode each image once, prepare each support set once, and answer every episode from what is
             kept; False encodes every pair anew, with the same answers.
-        max_images: encoded images kept at most, see `EpisodePredictor`.
+        max_images: encoded images to keep at most, see `EpisodePredictor`.
         amp: run the network under automatic mixed precision.
 
     Raises:
-        CapekitError: an option of `dataloader` that is none, such as `collate_fn`, or a sampler without a plan.
+        CapekitError: an unknown option of `dataloader`, such as `collate_fn`, or a sampler without a plan.
     """
 
     stage = ''
@@ -71,17 +71,17 @@ class EpisodeLoop(BaseLoop):
     def __init__(self, runner, dataloader: dict, evaluator, keep_features: bool = True, max_images: int = 1000,
                  amp: bool = False):
         refuse_unknown(dataloader, self.loader_options, f'{self.stage}_dataloader',
-                       f'{type(self).__name__}, which loads images by itself')
+                       f'{type(self).__name__}, which loads images itself')
         super().__init__(runner, dataloader=EvaluationData(**dataloader))
         self.evaluator = EVALUATOR.build(evaluator) if isinstance(evaluator, dict) else evaluator
         self.keep_features, self.max_images, self.amp = keep_features, max_images, amp
         self.points: np.ndarray | None = None
-        """(E, Q, Kmax, 2) float32 image pixels of the last run, nan behind a category's keypoints; main process
-        only, as are `scores` and `report`."""
+        """(E, Q, Kmax, 2) float32 image pixels from the last run, nan beyond a category's keypoints; like `scores` and
+        `report`, on the main process only."""
         self.scores: np.ndarray | None = None
-        """(E, Q, Kmax) float32, nan behind a category's keypoints."""
+        """(E, Q, Kmax) float32, nan beyond a category's keypoints."""
         self.report: dict | None = None
-        """What the evaluator said of the last run."""
+        """The evaluator's report on the last run."""
         self._predictor: EpisodePredictor | None = None
 
     @property
@@ -127,7 +127,7 @@ class EpisodeLoop(BaseLoop):
         return points, scores
 
     def _get_predictor(self) -> EpisodePredictor:
-        """The same in every run, so that its workers may live on."""
+        """The same one for every run, so that its workers are kept."""
         if self._predictor is None:
             model, data = self.runner.model, self.dataloader
             self._predictor = EpisodePredictor(
@@ -137,7 +137,7 @@ class EpisodeLoop(BaseLoop):
 
 
 def flat_metrics(report: dict) -> dict:
-    """The overall metrics of a report by name, and the number of unscored rows where it says one, for mmengine."""
+    """The overall metrics of a report by name, and the number of unscored rows if it has one, for mmengine."""
     metrics = {name: metric['value'] for name, metric in report['overall']['metrics'].items()}
     return dict(metrics, unscored_rows=report['unscored_rows']) if 'unscored_rows' in report else metrics
 

@@ -1,4 +1,4 @@
-"""What a class or function of a config takes, asked of itself: its signature, and the keys that its source reads."""
+"""What a class or function named in a config accepts: its signature, and the keys that its source reads."""
 
 import ast
 import difflib
@@ -17,17 +17,17 @@ from capekit.registry import MODELS
 
 
 def resolve(name: Any, parent: Registry, where: str) -> Any:
-    """The class or function of a name, found in `parent` or a registry above it; `where` is the dotted key it is from.
+    """The class or function of that name in `parent` or a registry above it; `where` is the dotted key, for messages.
 
     Raises:
-        CapekitError: none of that name; or its package lacks something.
+        CapekitError: nothing has that name, or its package lacks something.
     """
     if not isinstance(name, str):
         return name
     try:
         target = parent.get(name)
     except ImportError as error:  # mmpose's models need full mmcv and mmdet
-        raise CapekitError(f'{where}: {name!r} cannot be had: {error}; install what that package needs') from None
+        raise CapekitError(f'{where}: {name!r} cannot be imported: {error}; install what that package needs') from None
     if target is not None:
         return target
     own: list[str] = []
@@ -43,7 +43,7 @@ def resolve(name: Any, parent: Registry, where: str) -> Any:
 
 
 def refuse_unknown(keys: Iterable[str], valid: Iterable[str] | None, where: str, owner: str) -> None:
-    """Raise a CapekitError that names the first of `keys` that is not `valid`; None = anything is.
+    """Raise a CapekitError that names the first of `keys` that is not in `valid`; None = anything is valid.
 
     Args:
         where: the dotted key that `keys` stand under.
@@ -80,9 +80,9 @@ def keys_read(target: Callable, name: str) -> frozenset:
 
 
 def parameters(target: Any, config: dict | None = None) -> list | None:
-    """Names of the options that a class or function takes, given the others; None where it takes any.
+    """Names of the options that a class or function accepts, given the others; None if it accepts any.
 
-    A `**kwargs` that is passed on to the class above has that class's options; other ones are known for two hooks.
+    A `**kwargs` passed on to the parent class accepts that class's options; beyond that, two hooks are known.
     """
     names: list[str] = []
     chain = ([vars(c)['__init__'] for c in target.__mro__ if '__init__' in vars(c)] if inspect.isclass(target)
@@ -109,11 +109,11 @@ def parameters(target: Any, config: dict | None = None) -> list | None:
 
 
 def _passed_on(function: Callable, kwargs: str) -> bool:
-    """Whether an __init__ hands its `**kwargs` to the __init__ above."""
+    """Whether an __init__ passes its `**kwargs` to the parent's __init__."""
     try:
         calls = [node for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function))))
                  if isinstance(node, ast.Call)]
-    except (OSError, TypeError, SyntaxError):  # no source to be read
+    except (OSError, TypeError, SyntaxError):  # no source available
         return False
     return any(ast.unparse(call.func).endswith('.__init__')
                and any(word.arg is None and ast.unparse(word.value) == kwargs for word in call.keywords)

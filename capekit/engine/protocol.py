@@ -1,20 +1,20 @@
 """MP-100's protocol as a setting: which categories train and test, and from how many supports.
 
     protocol = dict(split=1, shots=1)
-    protocol = dict(cross='vehicle', shots=1)    # of an inherited split: dict(split=None, cross='vehicle')
+    protocol = dict(cross='vehicle', shots=1)    # replacing an inherited split: dict(split=None, cross='vehicle')
 
-at the top level of a config says what MP-100's naming decides:
+at the top level of a config sets what the protocol of MP-100 fixes:
 
 - `split`, 1 to 5: the annotation files of the three stages; 200 test episodes per category.
-- `cross`, a super-category: it is tested on, every other one is trained on. That is a filter on category ids over the
-  five test files, which hold each of the 100 categories once. Nothing is left to validate on. Test episodes per
-  category are the released ones, 100 for vehicle and furniture, 200 for the others.
-- `shots`: supports of an episode, in all stages. For data other than MP-100 it is the only setting.
+- `cross`, a super-category: it is tested on, all others are trained on. That is a filter on category ids over the five
+  test files, which hold each of the 100 categories once. Nothing is left to validate on. The number of test episodes
+  per category is the released one: 100 for vehicle and furniture, 200 for the others.
+- `shots`: supports per episode, in all stages. For data other than MP-100 it is the only setting.
 
 **Precedence.** The protocol fills in what the data loaders leave open: `dataset.ann_file`, `dataset.categories`,
-`sampler.shots`, `sampler.episodes`. What a config or an override states there itself stands. After loading, `protocol`
-holds what came true: a split or super-category is dropped where every stage names annotation files of its own, the
-shots where the training sampler has its own. On the command line such a setting is an error.
+`sampler.shots`, `sampler.episodes`. A value stated there by the config or an override takes precedence. After loading,
+`protocol` holds what took effect: a split or super-category is dropped if every stage names its own annotation files,
+the shots if the training sampler has its own. On the command line a setting without effect is an error.
 """
 
 import difflib
@@ -33,17 +33,17 @@ from capekit.registry import DATA_SAMPLERS, DATASETS
 SETTINGS = ('split', 'cross', 'shots')
 STAGES = ('train', 'val', 'test')
 SPLIT_NUMBERS = (1, 2, 3, 4, 5)
-# The released configs test on half as many episodes of these.
+# The released configs test on half as many episodes for these.
 _HALF_TESTED = ('vehicle', 'furniture')
 
 
 def expand_protocol(config: Config) -> None:
-    """Write what `config.protocol` says into the data loaders of a config; nothing where it has none.
+    """Write what `config.protocol` says into the data loaders of a config; does nothing if it has none.
 
-    Doing it again changes nothing.
+    Repeating it changes nothing.
 
     Raises:
-        CapekitError: an unknown setting or value, or a split together with a super-category.
+        CapekitError: an unknown setting or value, or both a split and a super-category.
     """
     if config.get('protocol') is None:
         return
@@ -53,7 +53,7 @@ def expand_protocol(config: Config) -> None:
     if 'shots' in protocol:
         values = dict(shots=protocol['shots'])
         filled = [_fill(sampler, values, DATA_SAMPLERS) for sampler in samplers.values()]
-        held.update(values if filled[:1] == [True] else {})  # of training: a test may have shots of its own
+        held.update(values if filled[:1] == [True] else {})  # from training: a test may have its own shots
     stages = _annotations(protocol)
     if stages and _is_mp100(datasets, stages):
         held.update((name, protocol[name]) for name in ('split', 'cross') if name in protocol)
@@ -68,10 +68,10 @@ def expand_protocol(config: Config) -> None:
 
 
 def run_name(config: Config, path: str) -> str:
-    """Name of the work directory of a loaded config: the config's, and what the protocol sets.
+    """Name of the work directory for a loaded config: the config's name and what the protocol sets.
 
-    'capeformer_r50_mp100_split1_1shot'; without a split or super-category, as in configs/synthetic, the config's own
-    name says the shots unless they are more than one.
+    'capeformer_r50_mp100_split1_1shot'; without a split or super-category, as in configs/synthetic, the shots are
+    appended only if there is more than one.
     """
     protocol = config.get('protocol') or {}
     parts = [f'split{protocol["split"]}'] if 'split' in protocol else []
@@ -82,7 +82,7 @@ def run_name(config: Config, path: str) -> str:
 
 
 def renamed(path: str | Path) -> str:
-    """What to say after 'no such file' where `path` is the name of a config whose split and shots were in its name."""
+    """What to add to 'no such file' if `path` is the former name of a config, with split and shots in it."""
     old = re.fullmatch(r'(?P<method>[a-z]+)(?P<variant>-[\w-]+?)?_(?P<backbone>[a-z]+\d+)(?P<late>-\w+)?_mp100-'
                        r'(split(?P<split>\d)|cross-(?P<cross>\w+)|(?P<rows>human_body-\w+))_(?P<shots>\d)shot\.py',
                        Path(path).name)
@@ -119,14 +119,14 @@ def _checked(settings: Any, where: str) -> dict:
 
 
 def _parts(config: Config, name: str) -> dict:
-    """Stage -> the data set or sampler of its data loader, of the stages that have one."""
+    """Stage -> the data set or sampler of its data loader, for the stages that have one."""
     loaders = {stage: config.get(f'{stage}_dataloader') for stage in STAGES}
     return {stage: loader[name] for stage, loader in loaders.items()
             if isinstance(loader, dict) and isinstance(loader.get(name), dict)}
 
 
 def _annotations(protocol: dict) -> dict:
-    """Stage -> what a split or a super-category says about its data set; empty where neither is set."""
+    """Stage -> what a split or super-category sets in its data set; empty if neither is set."""
     if 'split' in protocol:
         return {stage: dict(ann_file=f'annotations/mp100_split{protocol["split"]}_{stage}.json') for stage in STAGES}
     if 'cross' in protocol:
@@ -136,7 +136,7 @@ def _annotations(protocol: dict) -> dict:
 
 
 def _is_mp100(datasets: dict, stages: dict) -> bool:
-    """Whether a stage leaves its annotation files open, or has what the protocol says already."""
+    """Whether a stage leaves its annotation files open or already has what the protocol says."""
     return any(
         ('ann_file' not in dataset and _takes(dataset, 'ann_file', DATASETS))
         or any(dataset.get(name) == value for name, value in stages.get(stage, {}).items())
@@ -144,7 +144,7 @@ def _is_mp100(datasets: dict, stages: dict) -> bool:
 
 
 def _fill(options: dict, values: dict, parent: Registry) -> bool:
-    """Set what a typed dict leaves open and its class takes; whether any value is now as given."""
+    """Set what a typed dict leaves open and its class accepts; returns whether any value is now as given."""
     for name, value in values.items():
         if name not in options and _takes(options, name, parent):
             options[name] = value
@@ -152,9 +152,9 @@ def _fill(options: dict, values: dict, parent: Registry) -> bool:
 
 
 def _takes(options: dict, name: str, parent: Registry) -> bool:
-    """Whether the class of a typed dict, or one above it that it passes options on to, has that option.
+    """Whether the class of a typed dict, or a parent that it passes options on to, has that option.
 
-    A type that cannot be found has none: the check of the config says so.
+    A type that cannot be found has none: checking the config reports it.
     """
     try:
         target = options.get('type')

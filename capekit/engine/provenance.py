@@ -1,4 +1,4 @@
-"""Which code made a run, called how, on what."""
+"""Which code made a run, how it was called, and on what."""
 
 import json
 import subprocess
@@ -9,9 +9,9 @@ import torch
 
 
 def write_provenance(work_dir: Path) -> None:
-    """`run.json` beside the resolved config that mmengine writes: which code, called how, on what.
+    """Write `run.json` beside mmengine's resolved config: which code made the run, how it was called, and on what.
 
-    An installed package has no revision: it is null, and the version says which code it was.
+    An installed package has no revision: it is null, and the version identifies the code.
     """
     from capekit import __version__
     content = dict(command=sys.argv, capekit=__version__, revision=_git('rev-parse', 'HEAD'),
@@ -21,9 +21,9 @@ def write_provenance(work_dir: Path) -> None:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git says about the checkout that this file is in; None where it is in none, or git is missing."""
+    """What git says about the checkout of this file; None if it is in no checkout, or git is missing."""
     root = Path(__file__).resolve().parents[2]
-    if not (root / '.git').exists():  # an environment inside somebody's own repository is no checkout of ours
+    if not (root / '.git').exists():  # an environment inside a user's repository is not our checkout
         return None
     try:
         done = subprocess.run(['git', '-C', str(root), *arguments], capture_output=True, text=True)

@@ -32,10 +32,10 @@ STAGES = dict(train=('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_sc
 
 @RUNNERS.register_module()
 class CapeRunner(Runner):
-    """mmengine's runner, distributed on CPUs too, whose screen shows the run; the log file has everything.
+    """mmengine's runner, distributed on CPUs too; the screen shows the progress, the log file has everything.
 
-    What goes to the file alone: the machine, the whole config, the hooks in order, notes about mmengine's own insides.
-    `own_hooks` are registered whatever a config says; one that names them itself gets the one it names.
+    Only the file gets the environment, the whole config, the order of the hooks and notes about mmengine's internals.
+    `own_hooks` are registered whatever a config says; a config that names one of them replaces it.
     """
 
     own_hooks = (EpochSeedHook, PlainCheckpointHook, ProgressBarHook)
@@ -51,7 +51,7 @@ class CapeRunner(Runner):
         return logger
 
     def wrap_model(self, model_wrapper_cfg, model):
-        if self.distributed and not torch.cuda.is_available():  # mmengine would name a GPU by its number
+        if self.distributed and not torch.cuda.is_available():  # mmengine would pass a GPU number
             unused = self.cfg.get('find_unused_parameters', False)
             model_wrapper_cfg = {**(model_wrapper_cfg or dict(find_unused_parameters=unused)), 'device_ids': None}
         return super().wrap_model(model_wrapper_cfg, model)
@@ -64,7 +64,7 @@ class CapeRunner(Runner):
 
     @staticmethod
     def build_dataloader(dataloader, seed=None, diff_rank_seed=False):
-        """As mmengine's, but `num_batch_per_epoch` shortens what the sampler yields: it knows no data set's length."""
+        """As mmengine's, but `num_batch_per_epoch` shortens what the sampler yields, whatever the data set's length."""
         if isinstance(dataloader, DataLoader) or dataloader.get('num_batch_per_epoch') is None:
             return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
         options = dict(dataloader)
@@ -91,17 +91,17 @@ class CapeRunner(Runner):
         return checkpoint
 
     def _init_model_weights(self):
-        """Nothing left to do: `build_runner` has done it, before anything was written."""
+        """Nothing left to do: `build_runner` has initialised the weights before anything was written."""
 
 
 class _ShortEpoch(Sampler):
-    """The first `length` of what another sampler yields in an epoch."""
+    """The first `length` items that another sampler yields in an epoch."""
 
     def __init__(self, sampler: Sampler, length: int):
         self.sampler, self.length = sampler, min(length, len(sampler))  # type: ignore[arg-type]  # ours have a length
 
     def set_epoch(self, epoch: int):
-        """Called by mmengine before every epoch; the sampler may do without."""
+        """Called by mmengine before every epoch; the sampler may lack it."""
         if hasattr(self.sampler, 'set_epoch'):
             self.sampler.set_epoch(epoch)
 
@@ -116,15 +116,15 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
                  model=None) -> Runner:
     """A runner for some of the stages 'train', 'val', 'test' of a checked config.
 
-    Data sets, samplers and the model are built first, so that missing images, too small categories or weights that
-    do not fit end the run before anything is written.
+    Data sets, samplers and the model are built first, so that missing images, categories that are too small or weights
+    that do not match end the run before anything is written.
 
     Args:
         config: from `load_config`.
         stages: what will be run.
-        work_dir: created if need be.
+        work_dir: created if necessary.
         launcher: one of `LAUNCHERS`.
-        model: an estimator that is ready; None builds the config's and initialises it, from the seed.
+        model: an estimator that is ready; None builds the config's and initialises it from the seed.
 
     Raises:
         CapekitError: bad data, unknown names.
@@ -135,7 +135,7 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
     wanted = [key for stage in stages for key in STAGES[stage]]
     runner_type = resolve(config.get('runner_type', 'CapeRunner'), RUNNERS, 'runner_type')
     if not issubclass(runner_type, CapeRunner):
-        raise CapekitError(f'runner_type {runner_type.__name__} is no subclass of capekit.engine.runner.CapeRunner')
+        raise CapekitError(f'runner_type {runner_type.__name__} is not a subclass of capekit.engine.runner.CapeRunner')
     missing = [key for key in wanted if key not in config and key != 'param_scheduler']
     if missing:
         raise CapekitError(f'config {config.filename}: {missing[0]} is missing; the _base_ files define it')
@@ -147,12 +147,12 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
         loader = config[f'{stage}_dataloader']
         dataset = build(DATASETS, loader.dataset, f'{stage}_dataloader.dataset')
         DATA_SAMPLERS.build(dict(loader.sampler), default_args=dict(dataset=dataset))
-        # The runner is handed the data set itself, the config keeps its description.
+        # The runner gets the data set itself, the config keeps its description.
         arguments[f'{stage}_dataloader'] = dict(loader, dataset=dataset)
     if model is None:
         set_random_seed(config.get('randomness', {}).get('seed'))
         model = build(MODELS, sized_model(config, stages), 'model')
-        if not config.get('resume'):  # else everything comes from the checkpoint
+        if not config.get('resume'):  # otherwise everything comes from the checkpoint
             model.init_weights()
     arguments['model'] = model
     runner = runner_type(**arguments, cfg=config)
@@ -162,13 +162,13 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
 
 
 def _init_distributed(launcher: str, config: Config) -> None:
-    """Without a GPU, join the process group here: mmengine's own start insists on CUDA."""
+    """Without a GPU, join the process group here: mmengine's own start requires CUDA."""
     if launcher == 'pytorch' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
 
 
 def leave_distributed() -> None:
-    """The end of a run: wait for the other processes, so that none is gone while another still talks to it."""
+    """End a run: wait for the other processes, so that none exits while another still communicates with it."""
     if is_distributed():
         barrier()
         torch.distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""Predictions to numbers: metrics, intervals, paired comparison, tables, dumps that can be scored again."""
+"""From predictions to numbers: metrics, intervals, paired comparison, tables, dumps that can be scored again."""
 
 from capekit.evaluation.dump import Predictions, dataset_of, load_predictions, save_predictions
 from capekit.evaluation.evaluator import EpisodeEvaluator

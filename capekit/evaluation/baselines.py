@@ -1,4 +1,4 @@
-"""What a method must beat: answers that need no network."""
+"""What a method must beat: answers without a network."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from capekit.datasets import crops
 
 
 def copy_support(dataset, rows: np.ndarray) -> list:
-    """Put the supports' keypoints, at their places in the support's crop, into the query's crop.
+    """Copy the supports' keypoints, at their positions in the support's crop, into the query's crop.
 
-    The mean over the supports that see a keypoint; where none does, the crop's centre.
+    The position is the mean over the supports that see the keypoint; if none does, the crop's centre.
 
     Args:
         dataset: an `MP100Dataset`; no images are needed.

@@ -1,8 +1,8 @@
-"""Predictions in a file, that any metric can be computed from without the model and without images.
+"""Predictions in a file from which any metric can be computed without the model or images.
 
 A dump is an .npz without pickled objects: `rows` (N, S + 1) int64, those of a test plan; `points` (N, Kmax, 2) float32
 in pixels of the original image and `scores` (N, Kmax) float32, both nan where a row has no such keypoint; and `meta`, a
-JSON text that holds the entries of the data set's `source` and, as `queries`, how many successive rows are an episode.
+JSON text with the entries of the data set's `source` and, as `queries`, the number of successive rows per episode.
 """
 
 import json
@@ -31,7 +31,7 @@ class Predictions:
     points: np.ndarray
     """(N, Kmax, 2) float32 x, y in pixels of the original image, padded with nan."""
     scores: np.ndarray
-    """(N, Kmax) float32 confidence of the points, padded with nan; all nan where the method gives none."""
+    """(N, Kmax) float32 confidence of the points, padded with nan; all nan if the method gives none."""
     meta: dict
     """The entries of `MP100Dataset.source`, `queries`, and whatever the writer added (config, checkpoint, ...)."""
 
@@ -46,15 +46,15 @@ def save_predictions(path: str | os.PathLike, plan: TestPlan, points: Sequence, 
     """Write a dump; an interrupted write leaves nothing behind.
 
     Args:
-        path: of the .npz.
+        path: of the .npz file.
         plan: E episodes of Q queries.
         points: (E, Q, Kmax, 2), or for `plan.rows` N arrays (K, 2) or one (N, K, 2): x, y in pixels of the original
             image.
-        meta: JSON-able: `dict(dataset.source, ...)` of the `MP100Dataset` that the plan numbers.
-        scores: (E, Q, Kmax) confidence of the points; None where the method gives none.
+        meta: JSON-able: `dict(dataset.source, ...)` for the `MP100Dataset` whose instances the plan numbers.
+        scores: (E, Q, Kmax) confidence of the points; None if the method gives none.
 
     Raises:
-        CapekitError: counts that do not fit, a `meta` without the source, or a place that cannot be written.
+        CapekitError: counts that do not match, a `meta` without the source, or a path that cannot be written.
     """
     rows, points = plan.rows, by_row(plan, points, 2)
     if len(points) != len(rows):
@@ -76,7 +76,7 @@ def load_predictions(path: str | os.PathLike) -> Predictions:
     """Read a dump.
 
     Raises:
-        CapekitError: no such file, or not a dump of `save_predictions`.
+        CapekitError: the file does not exist or is not a dump of `save_predictions`.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -91,7 +91,7 @@ def load_predictions(path: str | os.PathLike) -> Predictions:
             or points.shape[::2] != (len(rows), 2) or scores.shape != points.shape[:2]
             or points.dtype.kind != 'f' or scores.dtype.kind != 'f'):
         raise CapekitError(f'{path}: rows {rows.shape} {rows.dtype}, points {points.shape} {points.dtype} and scores '
-                           f'{scores.shape} {scores.dtype} do not fit; expected whole numbers (N, shots + 1), real '
+                           f'{scores.shape} {scores.dtype} do not match; expected whole numbers (N, shots + 1), real '
                            'ones (N, K, 2) and (N, K)')
     _check_meta(path, meta)
     try:
@@ -101,20 +101,20 @@ def load_predictions(path: str | os.PathLike) -> Predictions:
 
 
 def dataset_of(predictions: Predictions, ann_file: Sequence | None = None) -> MP100Dataset:
-    """The data set that a dump's rows number, made again from its annotation files.
+    """The data set whose instances a dump's rows number, rebuilt from its annotation files.
 
     Args:
         predictions: a dump.
-        ann_file: where the annotation files are now, in the dump's order; None = where they were.
+        ann_file: where the annotation files are now, in the dump's order; None = unchanged.
 
     Raises:
-        CapekitError: the files are gone or are not the ones that were predicted on.
+        CapekitError: the files are missing or are not those used for the predictions.
     """
     source = predictions.meta
     files = list(ann_file or source['ann_files'])
     gone = [file for file in files if not os.path.isfile(file)]
     if gone:
-        raise CapekitError(f'{gone[0]}: the annotation file of this dump is not there; say where it is with --ann-file')
+        raise CapekitError(f'{gone[0]}: the annotation file of this dump is missing; give its path with --ann-file')
     dataset = MP100Dataset(files, images=source['images'], categories=source['categories'],
                            missing_images='error' if source['images'] is None else 'skip')
     for file, now, then in zip(files, dataset.source['sha256'], source['sha256'], strict=False):
@@ -129,9 +129,9 @@ def dataset_of(predictions: Predictions, ann_file: Sequence | None = None) -> MP
 
 def _check_meta(path: str | os.PathLike, meta: dict):
     if not isinstance(meta, dict):
-        raise CapekitError(f"{path}: the dump's meta is no dict but {meta!r:.60}")
+        raise CapekitError(f"{path}: the dump's meta is not a dict but {meta!r:.60}")
     missing = [key for key in (*SOURCE_KEYS, 'queries') if key not in meta]
     if missing:
         raise CapekitError(f"{path}: the dump's meta lacks {missing[0]!r}; it has {list(meta)}")
     if type(meta['queries']) is not int or meta['queries'] < 1:
-        raise CapekitError(f"{path}: the dump's meta has queries={meta['queries']!r}; it is a whole number, 1 or more")
+        raise CapekitError(f"{path}: the dump's meta has queries={meta['queries']!r}, not a whole number, 1 or more")

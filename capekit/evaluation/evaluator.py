@@ -1,4 +1,4 @@
-"""The evaluator that a config names: it scores the episodes that a loop has predicted."""
+"""The evaluator named in a config: it scores the episodes that a loop has predicted."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ class EpisodeEvaluator:
 
     Args:
         thresholds: of PCK, in longest box sides.
-        resamples: bootstrap resamples of the 95 % intervals; 0 = no intervals, as validation needs.
+        resamples: bootstrap resamples for the 95 % intervals; 0 = no intervals, enough for validation.
     """
 
     def __init__(self, thresholds: Sequence[float] = THRESHOLDS, resamples: int = 0):

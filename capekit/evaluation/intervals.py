@@ -1,4 +1,4 @@
-"""Intervals and paired comparison: the bootstrap over episodes within categories."""
+"""Intervals and paired comparison, by bootstrapping over episodes within categories."""
 
 from collections.abc import Sequence
 
@@ -15,8 +15,8 @@ def evaluate(dataset, plan: TestPlan, points, scores: np.ndarray | None = None,
              thresholds: Sequence[float] = THRESHOLDS, resamples: int = 1000, seed: int = 0) -> dict:
     """The metrics overall, per category and per super-category, with 95 % intervals.
 
-    The intervals come from drawing episodes anew, with replacement, within every category: they say how far the
-    number would move with other episodes of the same categories, not with other categories or another training run.
+    The intervals come from resampling episodes, with replacement, within every category: they show how much the number
+    would vary with other episodes of the same categories, not with other categories or another training run.
 
     Args:
         dataset: an `MP100Dataset`; no images are needed.
@@ -24,16 +24,16 @@ def evaluate(dataset, plan: TestPlan, points, scores: np.ndarray | None = None,
         points: (E, Q, Kmax, 2) x, y in pixels of the original image, or for `plan.rows` as in `row_scores`.
         scores: (E, Q, Kmax) or (E * Q, Kmax) confidence of the points, nan where there is none; None = no scores.
         thresholds: of PCK, as in `row_scores`.
-        resamples: of the bootstrap; 0 = no intervals.
+        resamples: bootstrap resamples; 0 = no intervals.
         seed: of the bootstrap.
 
     Returns:
         dict: JSON-able. `overall`, each of `categories` and each of `supercategories` has `metrics`: name ->
         {value, low, high}, without resamples {value}. A super-category is the mean over its categories; overall is the
-        mean over rows. `score_correlation` is that of the function of this name, None without scores.
+        mean over rows. `score_correlation` is the result of the function of that name, None without scores.
 
     Raises:
-        CapekitError: what does not fit the plan, or resamples below 0.
+        CapekitError: anything that does not match the plan, or resamples below 0.
     """
     scored = row_scores(dataset, plan.rows, by_row(plan, points, 2), thresholds)
     bootstrap = _Bootstrap(dataset, plan, resamples, seed)
@@ -67,16 +67,16 @@ def evaluate(dataset, plan: TestPlan, points, scores: np.ndarray | None = None,
 
 def compare(dataset, plan: TestPlan, points_a, points_b, thresholds: Sequence[float] = THRESHOLDS,
             resamples: int = 1000, seed: int = 0) -> dict:
-    """Paired comparison of two methods on the same episodes: how much B's metrics exceed A's.
+    """Paired comparison of two methods on the same episodes: by how much B's metrics exceed A's.
 
-    Both are scored on the same resampled episodes, so what makes an episode hard for both cancels out.
+    Both are scored on the same resampled episodes, so that what makes an episode hard for both cancels out.
 
     Args:
         dataset, plan, points_a, points_b, thresholds, resamples, seed: as in `evaluate`.
 
     Returns:
         dict: JSON-able; `metrics` name -> {a, b, difference, low, high}, difference = b - a with its 95 % interval,
-        which is absent without resamples; `categories`: the same of each category, without interval.
+        which is absent without resamples; `categories`: the same per category, without interval.
     """
     a, b = (row_scores(dataset, plan.rows, by_row(plan, points, 2), thresholds) for points in (points_a, points_b))
     bootstrap = _Bootstrap(dataset, plan, resamples, seed)
@@ -97,7 +97,7 @@ def compare(dataset, plan: TestPlan, points_a, points_b, thresholds: Sequence[fl
 
 
 def _bounds(draws: np.ndarray) -> dict:
-    """`low` and `high` (M,) of drawn means (R, M); nothing of no draws."""
+    """`low` and `high` (M,) of drawn means (R, M); nothing without draws."""
     if not len(draws):
         return {}
     low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
@@ -105,7 +105,7 @@ def _bounds(draws: np.ndarray) -> dict:
 
 
 class _Bootstrap:
-    """Means over the rows of a plan, and those of episodes drawn anew within categories."""
+    """Means over the rows of a plan, and over episodes resampled within categories."""
 
     def __init__(self, dataset, plan: TestPlan, resamples: int, seed: int):
         if resamples < 0:
@@ -116,7 +116,7 @@ class _Bootstrap:
         self.ids = [id_ for id_ in dataset.categories if id_ in present]
         """The categories of the plan, in file order."""
         self.members = [np.flatnonzero(of_episode == id_) for id_ in self.ids]
-        """The episodes of each."""
+        """The episodes of each category."""
 
     def means(self, table: np.ndarray) -> np.ndarray:
         """(C, M) mean of a (E * Q, M) table over the rows of each category."""
@@ -124,7 +124,7 @@ class _Bootstrap:
         return np.stack([table[member].reshape(-1, table.shape[2]).mean(0) for member in self.members])
 
     def draws(self, table: np.ndarray) -> np.ndarray:
-        """(C, R, M) mean of a (E * Q, M) table over the rows of each category's episodes, drawn R times anew."""
+        """(C, R, M) mean of a (E * Q, M) table over the rows of each category's episodes, resampled R times."""
         rng = np.random.default_rng(self._seed)
         totals = table.reshape(*self._shape, -1).sum(1)
         drawn = []
@@ -135,5 +135,5 @@ class _Bootstrap:
         return np.stack(drawn)
 
     def overall(self, draws: np.ndarray) -> np.ndarray:
-        """(R, M) mean over all rows of what `draws` gave: categories count by their number of episodes."""
+        """(R, M) mean over all rows from the result of `draws`: categories are weighted by their number of episodes."""
         return np.average(draws, axis=0, weights=[len(member) for member in self.members])

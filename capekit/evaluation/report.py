@@ -29,13 +29,13 @@ def comparison_table(comparison: dict, name_a: str = 'A', name_b: str = 'B', sty
 
 
 def cell(metric: dict) -> str:
-    """A share of `evaluate` with its interval, in percent, for tables of several methods: '81.2 [79.9, 82.4]'."""
+    """A metric of `evaluate` in percent with its interval, for tables of several methods: '81.2 [79.9, 82.4]'."""
     bounds = f' [{100 * metric["low"]:.1f}, {100 * metric["high"]:.1f}]' if 'low' in metric else ''
     return f'{100 * metric["value"]:.1f}{bounds}'
 
 
 def _headline(report: dict) -> str:
-    """What the numbers stand on; an evaluator of another package may leave out any of it."""
+    """What the numbers are based on; an evaluator of another package may leave out any of it."""
     said = []
     if 'categories' in report:
         said.append(f'{len(report["categories"])} categories')
@@ -75,7 +75,7 @@ def _tabulate(lines: list, headers: list, style: str) -> str:
 
 
 def _number(name: str, value: float, sign: str = '') -> str:
-    """A metric in the unit of the tables: PCK and AUC in percent, EPE in pixels, others as they are."""
+    """A metric in the unit of the tables: PCK and AUC in percent, EPE in pixels, others unchanged."""
     if name.startswith(('PCK', 'mPCK', 'AUC')):
         return f'{100 * value:{sign}.2f}'
     return f'{value:{sign}.2f}' if name == 'EPE' else f'{value:{sign}.4f}'

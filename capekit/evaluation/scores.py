@@ -1,8 +1,8 @@
-"""How far predicted keypoints are from labelled ones: PCK, mPCK, NME, AUC and EPE, exactly as published CAPE numbers.
+"""How far predicted keypoints are from the labels: PCK, mPCK, NME, AUC and EPE, exactly as in published CAPE numbers.
 
-A row is [supports..., query] of instance numbers. Its keypoints are those labelled in the query and in every support;
+A row is [supports..., query], instance numbers. Its keypoints are those labelled in the query and in every support;
 distances are in pixels of the original image, divided by the longest side of the query's clipped box. A row without
-such a keypoint counts as 0 in every metric, as in the released code: reports say how many there were.
+such a keypoint counts as 0 in every metric, as in the released code: reports state how many there were.
 """
 
 from collections.abc import Sequence
@@ -33,20 +33,20 @@ class RowScores:
     scored: np.ndarray
     """(N,) int64 number of scored keypoints; 0 = an unscored row."""
     errors: np.ndarray
-    """(N, Kmax) float32 normalised distance of scored keypoints, inf where a point is no number; else nan."""
+    """(N, Kmax) float32 normalised distance of scored keypoints, inf where a point is not finite; nan elsewhere."""
 
     def names(self) -> list:
-        """Of the columns of `table`, as reports write them."""
+        """Names of the columns of `table`, as in reports."""
         pck = [f'PCK@{threshold:g}' for threshold in self.thresholds]
         return [*pck, mpck_name(self.thresholds), 'NME', 'AUC', 'EPE']
 
     def table(self) -> np.ndarray:
-        """(N, M) float64, one column for each of `names`."""
+        """(N, M) float64, one column per name of `names`."""
         return np.column_stack([self.pck, self.pck.mean(1), self.nme, self.auc, self.epe])
 
 
 def mpck_name(thresholds: Sequence[float]) -> str:
-    """'mPCK@.05:.20' of three or more evenly spaced thresholds, else the list of them: 'mPCK@.05,.20'."""
+    """'mPCK@.05:.20' for three or more evenly spaced thresholds, else a list of them: 'mPCK@.05,.20'."""
     def short(threshold):
         text = f'{threshold:.2f}' if round(threshold, 2) == threshold else f'{threshold:g}'
         return text.lstrip('0')
@@ -61,12 +61,12 @@ def row_scores(dataset, rows, points, thresholds: Sequence[float] = THRESHOLDS) 
     Args:
         dataset: an `MP100Dataset`; no images are needed.
         rows: (N, S + 1) instance numbers, the query last.
-        points: N arrays (>= K, 2), or one (N, >= Kmax, 2): x, y in pixels of the original image. What lies beyond a
-            category's K is not read. A scored point that is no number is a miss, and makes NME and EPE nan.
+        points: N arrays (>= K, 2), or one (N, >= Kmax, 2): x, y in pixels of the original image. Entries beyond a
+            category's K are not read. A scored point that is not finite is a miss, and makes NME and EPE nan.
         thresholds: of PCK, ascending.
 
     Raises:
-        CapekitError: rows, points or thresholds that do not fit.
+        CapekitError: rows, points or thresholds that do not match.
     """
     thresholds = _check_thresholds(thresholds)
     rows = check_rows(dataset, rows)
@@ -79,7 +79,7 @@ def row_scores(dataset, rows, points, thresholds: Sequence[float] = THRESHOLDS) 
 
     longest = dataset.bboxes[query, 2:].max(1)
     offset = points - dataset.keypoints[query, :, :2]
-    # float32 is the precision in which the released code keeps distances; without it NME and EPE differ at 1e-9.
+    # The released code keeps distances in float32; in float64 NME and EPE would differ by 1e-9.
     pixels = np.linalg.norm(offset, axis=-1).astype(np.float32)
     distance = np.linalg.norm(offset / longest[:, None, None], axis=-1).astype(np.float32)
 
@@ -95,7 +95,7 @@ def row_scores(dataset, rows, points, thresholds: Sequence[float] = THRESHOLDS) 
 
 
 def score_rows(dataset, rows, points, thresholds: Sequence[float] = THRESHOLDS) -> dict:
-    """The published metrics of all rows, a flat dict: 'PCK@0.05', ..., 'mPCK@.05:.20', 'NME', 'AUC', 'EPE', and
+    """The published metrics of all rows as a flat dict: 'PCK@0.05', ..., 'mPCK@.05:.20', 'NME', 'AUC', 'EPE', and
     'unscored_rows', the number of rows that had nothing to score. Arguments as in `row_scores`."""
     scores = row_scores(dataset, rows, points, thresholds)
     means = scores.table().mean(0)
@@ -103,7 +103,7 @@ def score_rows(dataset, rows, points, thresholds: Sequence[float] = THRESHOLDS) 
 
 
 def by_row(plan: TestPlan, values, dims: int):
-    """Points or scores (E, Q, ...), `dims` dimensions a query, as (E * Q, ...); one entry per row already is left."""
+    """Points or scores (E, Q, ...), `dims` dimensions per query, as (E * Q, ...); unchanged if already per row."""
     if getattr(values, 'ndim', None) != 2 + dims:
         return values
     if values.shape[:2] != plan.queries.shape:
@@ -113,10 +113,10 @@ def by_row(plan: TestPlan, values, dims: int):
 
 
 def check_rows(dataset, rows) -> np.ndarray:
-    """(N, S + 1) int64 rows, every one of instances of one category.
+    """(N, S + 1) int64 rows, each with instances of one category.
 
     Raises:
-        CapekitError: another shape, no row, an instance that does not exist, or a row of mixed categories.
+        CapekitError: another shape, no rows, an instance that does not exist, or a row of mixed categories.
     """
     rows = np.asarray(rows)
     if rows.ndim != 2 or rows.shape[1] < 2 or not len(rows) or rows.dtype.kind not in 'iu':
@@ -135,7 +135,7 @@ def check_rows(dataset, rows) -> np.ndarray:
 
 
 def pad_points(dataset, rows: np.ndarray, points) -> np.ndarray:
-    """(N, Kmax, 2) float64 of N arrays (>= K, 2), nan from a row's K on."""
+    """(N, Kmax, 2) float64 from N arrays (>= K, 2), nan from a row's K on."""
     if len(points) != len(rows):
         raise CapekitError(f'{len(points)} predictions for {len(rows)} rows')
     slots = dataset.keypoints.shape[1]
@@ -164,19 +164,19 @@ def pad_points(dataset, rows: np.ndarray, points) -> np.ndarray:
 def score_correlation(errors: np.ndarray, scores: np.ndarray) -> float | None:
     """Spearman's rank correlation of a method's scores with the normalised errors, over all scored keypoints.
 
-    Negative: higher scores go with smaller errors, as they should; 0: the scores say nothing about the error.
+    Negative: higher scores come with smaller errors, as they should; 0: the scores say nothing about the error.
 
     Args:
         errors: (N, Kmax) of `RowScores`.
         scores: (N, K) of the same rows, nan where there is none.
 
     Returns:
-        in [-1, 1]; None where there are no scores, or all are equal.
+        in [-1, 1]; None if there are no scores, or all are equal.
 
     Raises:
-        CapekitError: another number of rows.
+        CapekitError: a different number of rows.
     """
-    from scipy.stats import spearmanr  # heavy: imported where it is used
+    from scipy.stats import spearmanr  # heavy: imported only where used
     if scores.ndim != 2 or len(scores) != len(errors):
         raise CapekitError(f'scores of shape {scores.shape} for {len(errors)} rows')
     slots = min(errors.shape[1], scores.shape[1])
@@ -191,7 +191,7 @@ def score_correlation(errors: np.ndarray, scores: np.ndarray) -> float | None:
 def _row_means(values: np.ndarray, scored: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """(N,) float64 mean of the scored float32 values of each row, 0 where there are none.
 
-    Rows with equally many are summed together, in float32 as the released code sums each of them.
+    Rows with equal counts are summed together, in float32 as the released code sums each of them.
     """
     means = np.zeros(len(values))
     for count in np.unique(counts[counts > 0]).tolist():

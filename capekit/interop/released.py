@@ -103,8 +103,8 @@ def convert(method: str, content: dict) -> dict:
         content: the file's content: a state dict, or a dict that holds one as `state_dict`.
 
     Raises:
-        CapekitError: unknown method, a parameter that the method does not have, or two parameters that ought to be one
-            shared one and differ.
+        CapekitError: unknown method, a parameter that the method does not have, or two parameters that should be shared
+            and differ.
     """
     if method not in CONVERTERS:
         raise CapekitError(f'method {method!r} is not one of {", ".join(CONVERTERS)}')

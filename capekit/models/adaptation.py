@@ -1,13 +1,13 @@
-"""Estimators that learn inside an episode: Fine-tune and MAML, baselines of the CAPE papers.
+"""Estimators that learn within an episode: Fine-tune and MAML, baselines of the CAPE papers.
 
-There is no released code. The papers (Xu et al., ECCV 2022, section 5.2) say: a heat-map network with as many outputs
-as the largest category has keypoints, of which a category uses the first; pre-trained on the base categories, or
-meta-trained for few steps; adapted on the supports of an episode before it predicts. What they leave open is settled,
-and said, here.
+There is no released code. The papers (Xu et al., ECCV 2022, section 5.2) describe a heat-map network with as many
+outputs as the largest category has keypoints, of which a category uses the first; pre-trained on the base categories,
+or meta-trained for few steps; adapted on the supports of an episode before it predicts. What they leave open is chosen
+and documented here.
 
-BatchNorm uses its running statistics whenever a network adapts or has adapted: an episode's answer then depends on its
-own supports and query alone. What cannot be exact: adaptation sums over shots in their order, so another order of the
-shots changes the answer as much as rounding, multiplied by the steps, does.
+BatchNorm uses its running statistics while a network adapts and afterwards: the answers of an episode then depend on
+its own supports and query alone. One thing cannot be exact: adaptation sums over shots in order, so another order of
+the shots changes the answers by rounding errors, which the steps amplify.
 """
 
 import math
@@ -38,7 +38,7 @@ from capekit.structures import Episode, Prediction, Task
 
 
 class HeatmapNetwork(BaseModule):
-    """Simple Baselines: a backbone, three deconvolutions, one heat map an output.
+    """Simple Baselines: a backbone, three deconvolutions, one heat map per output.
 
     (N, 3, H, W) normalised -> (N, outputs, 8 h, 8 w), where h x w is the backbone's coarsest map.
     """
@@ -54,7 +54,7 @@ class HeatmapNetwork(BaseModule):
 
 @contextmanager
 def running_statistics(network: nn.Module):
-    """BatchNorm normalises by its running statistics, and does not change them."""
+    """BatchNorm normalises with its running statistics and does not update them."""
     training = network.training
     network.eval()
     try:
@@ -64,20 +64,20 @@ def running_statistics(network: nn.Module):
 
 
 class AdaptingEstimator(EpisodeEstimator):
-    """A heat-map network that is adapted to the supports of an episode; subclasses say how.
+    """A heat-map network that is adapted to the supports of an episode; subclasses define how.
 
-    It keeps no features: the images themselves are handed on, `prepare` learns from the supports.
+    No features are kept: the images themselves are passed on, and `prepare` learns from the supports.
 
     Args:
         backbone: config of a module (N, 3, H, W) -> list of feature maps, fine to coarse.
-        decoder_channels: of the deconvolutions.
+        decoder_channels: channels of the deconvolutions.
         max_keypoints: outputs of the network; 68 is MP-100's largest category.
-        steps: of adaptation.
+        steps: adaptation steps.
         rate: learning rate of adaptation.
-        refine: of the decoded maxima, see `decode_heatmaps`.
+        refine: refinement of the decoded maxima, see `decode_heatmaps`.
         sigma: of the Gaussian targets, in cells.
-        data_preprocessor: config; normalises images on the device, by the mean and std that the backbone wants.
-        image_size: side of the crops in pixels, which the backbone is made for; None = its own.
+        data_preprocessor: config; normalises images on the device, with the mean and std that the backbone expects.
+        image_size: side of the crops in pixels, which the backbone is built for; None = its own.
     """
 
     def __init__(self, backbone: dict, decoder_channels: int, max_keypoints: int, steps: int, rate: float,
@@ -106,10 +106,9 @@ class AdaptingEstimator(EpisodeEstimator):
         return dict(state, mask=seen_by_all(support['visible'], task.num_keypoints))
 
     def answer(self, state: dict, query: dict) -> Prediction:
-        """Answer B * Q queries, Q by each of the B adapted networks.
+        """Answer B * Q queries, Q with each of the B adapted networks.
 
-        `extras`: `mask` (B * Q, K) bool, `heatmaps` (B * Q, K, H, W), `maxima` (B * Q, K), which the scores clamp to
-        [0, 1].
+        `extras`: `mask` (B * Q, K) bool, `heatmaps` (B * Q, K, H, W), `maxima` (B * Q, K), the unclamped scores.
         """
         mask = state['mask']
         times = len(query['images']) // len(mask)
@@ -126,14 +125,14 @@ class AdaptingEstimator(EpisodeEstimator):
         raise NotImplementedError
 
     def _answer(self, parameters: dict, images: Tensor, slots: int) -> Tensor:
-        """Heat maps (N, slots, H, W) of N images (N, 3, H, W) uint8; slots that the network has not are zero."""
+        """Heat maps (N, slots, H, W) of N images (N, 3, H, W) uint8; slots beyond the network's outputs are zero."""
         heatmaps = functional_call(self.network, parameters, (self.data_preprocessor.normalise(images),))[:, :slots]
         return F.pad(heatmaps, (0, 0, 0, 0, 0, slots - heatmaps.shape[1]))
 
     def _error(self, heatmaps: Tensor, points: Tensor, visible: Tensor) -> Tensor:
         """Squared error of heat maps (N, K, H, W), mean over each image's visible keypoints; 1 where maps are empty.
 
-        One unit for every map size lets one rate serve them all.
+        The same unit for every map size lets one rate serve them all.
         """
         if visible[:, self.max_keypoints:].any():
             raise CapekitError(f'{type(self).__name__}: a category has more keypoints than max_keypoints='
@@ -151,9 +150,9 @@ class AdaptingEstimator(EpisodeEstimator):
 class FineTuneEstimator(AdaptingEstimator):
     """Pre-trained on all images of the base categories, fine-tuned on the supports of each episode.
 
-    Pre-training takes the supports and the query of a training episode alike, keypoint k of every category on output
-    k. Fine-tuning updates the whole network with Adam, as Nakamura and Harada (2019) recommend for few images of
-    a domain that differs.
+    Pre-training uses the supports and the query of a training episode alike, keypoint k of every category on output
+    k. Fine-tuning updates the whole network with Adam, as Nakamura and Harada (2019) recommend for few images from
+    a different domain.
 
     The arguments are those of `AdaptingEstimator`.
     """
@@ -190,14 +189,14 @@ class MAMLEstimator(AdaptingEstimator):
     The loss of a training episode is that of the query after adaptation.
 
     Args:
-        max_norm: of the gradient of a step of adaptation, which is shortened to it: without that the steps of a network
-            that does not start from trained weights outgrow it within a hundred iterations.
-        norm: 'running': BatchNorm, whose statistics one pass of the batch's images, without gradient, brings up to
-            date before each training step; one query alone would give poor statistics, and others than those of a
-            test. 'image': every image normalised by itself in the place of BatchNorm; no statistics lag behind the
-            weights, so that training from random weights is faster.
+        max_norm: a longer gradient in an adaptation step is clipped to this norm: otherwise the steps of a network that
+            does not start from trained weights diverge within a hundred iterations.
+        norm: 'running': BatchNorm, whose statistics are updated before each training step by one pass of the batch's
+            images, without gradient; one query alone would give poor statistics that differ from those at test.
+            'image': every image is normalised by itself instead; no statistics lag behind the weights, so that training
+            from random weights is faster.
         first_order: leave out the second derivatives of the adaptation (the paper's section 5.2: nearly as good).
-        test_steps: of adaptation in eval mode; None = `steps`.
+        test_steps: adaptation steps in eval mode; None = `steps`.
         others: as in `AdaptingEstimator`.
     """
 
@@ -237,7 +236,7 @@ class MAMLEstimator(AdaptingEstimator):
 
 
 def normalise_each_image(network: nn.Module) -> None:
-    """Put an InstanceNorm with the same weights in the place of every BatchNorm."""
+    """Replace every BatchNorm by an InstanceNorm with the same weights."""
     for name, child in network.named_children():
         if isinstance(child, nn.BatchNorm2d):
             own = nn.InstanceNorm2d(child.num_features, child.eps, affine=True)

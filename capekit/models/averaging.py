@@ -14,15 +14,15 @@ from capekit.registry import MODELS
 class ExpMomentumEMA(ExponentialMovingAverage):
     """YOLOX's moving average, which follows the model closely at first: its momentum falls exponentially to `momentum`.
 
-    After `steps` updates the momentum is (1 - momentum) * exp(-(1 + steps) / gamma) + momentum. mmdet and mmpose have
-    it under the same name.
+    After `steps` updates the momentum is (1 - momentum) * exp(-(1 + steps) / gamma) + momentum. mmdet and mmpose
+    provide it under the same name.
 
     Args:
-        model: whose weights are averaged.
-        momentum: weight of the newest model in the end.
-        gamma: updates in which the rest falls to 1 / e, above 0.
-        interval: iterations from update to update.
-        device: where the average is kept; None = where the model is.
+        model: the model whose weights are averaged.
+        momentum: final weight of the newest model.
+        gamma: number of updates in which the rest falls to 1 / e, above 0.
+        interval: iterations between updates.
+        device: where the average is stored; None = the model's device.
         update_buffers: average the buffers too, instead of copying them.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The estimator every method shares: images to feature maps, feature maps to a head's answer."""
+"""The estimator that every method shares: images to feature maps, feature maps to a head's answer."""
 
 import numpy as np
 import torch
@@ -14,10 +14,10 @@ MODES = ('loss', 'predict', 'tensor')
 
 
 class EpisodeEstimator(BaseModel):
-    """One path from supports to answers, for training, for tests and for people.
+    """One path from supports to answers, for training, tests and users.
 
-    `encode_support` and `encode_query` see single images, never an episode; `prepare` makes a state of support sets,
-    once; `answer` answers queries from it, as many as one likes. A subclass says how, and what it is held to.
+    `encode_support` and `encode_query` see single images, never an episode; `prepare` builds a state from support sets,
+    once; `answer` answers any number of queries from it. A subclass defines how, and its loss.
     """
 
     def __init__(self, data_preprocessor: dict | None, image_size: int | None, *backbones: nn.Module):
@@ -39,7 +39,7 @@ class EpisodeEstimator(BaseModel):
             return self._loss(episode) if mode == 'loss' else self._predict(episode)
 
     def encode_support(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
-        """What is kept of N support images.
+        """Features of N support images.
 
         Args:
             images: (N, 3, H, W) uint8 RGB.
@@ -52,7 +52,7 @@ class EpisodeEstimator(BaseModel):
         raise NotImplementedError
 
     def encode_query(self, images: Tensor) -> dict:
-        """What is kept of N query images (N, 3, H, W) uint8 RGB: dict of tensors (N, ...)."""
+        """Features of N query images (N, 3, H, W) uint8 RGB: dict of tensors (N, ...)."""
         raise NotImplementedError
 
     def encode(self, images: Tensor, points: Tensor, visible: Tensor) -> tuple[dict, dict]:
@@ -60,14 +60,14 @@ class EpisodeEstimator(BaseModel):
         return self.encode_support(images, points, visible), self.encode_query(images)
 
     def prepare(self, support: dict, task: Task) -> dict:
-        """What B support sets say alone.
+        """Everything that depends on B support sets alone.
 
         Args:
-            support: of `encode_support`, with (B, S, ...) in front.
+            support: result of `encode_support`, with (B, S, ...) in front.
             task: of the B categories.
 
         Returns:
-            dict: tensors (B, ...), and what else has a length and `repeat(times)`.
+            dict: tensors (B, ...), and other values that have a length and `repeat(times)`.
         """
         raise NotImplementedError
 
@@ -75,11 +75,11 @@ class EpisodeEstimator(BaseModel):
         """Answer B * Q queries, Q in succession for each of the B support sets of `state`.
 
         Args:
-            state: of `prepare`.
-            query: of `encode_query`, with (B * Q, ...) in front.
+            state: result of `prepare`.
+            query: result of `encode_query`, with (B * Q, ...) in front.
 
         Returns:
-            Prediction: of B * Q rows.
+            Prediction: with B * Q rows.
         """
         raise NotImplementedError
 
@@ -103,7 +103,7 @@ def _by_episode(support: dict, episode: Episode) -> dict:
 
 
 def per_query(state: dict, rows: int) -> dict:
-    """A state of B support sets as one of `rows` = B * Q queries, each set Q times in succession."""
+    """A state of B support sets, each repeated Q times in succession: one of `rows` = B * Q queries."""
     def repeat(value):
         times = rows // len(value)
         if times == 1:
@@ -114,14 +114,14 @@ def per_query(state: dict, rows: int) -> dict:
 
 @MODELS.register_module()
 class CapeEstimator(EpisodeEstimator):
-    """A backbone and a head: what encoded images mean to each other is the head's business (`models/heads`).
+    """A backbone and a head; how encoded images are compared is the head's business (`models/heads`).
 
     Args:
         backbone: config of a module (N, 3, H, W) -> list of feature maps, fine to coarse.
         head: config of a head, see `models/heads/__init__.py`; its `in_channels` are the backbone's.
         support_backbone: config of a second network for the supports; None shares `backbone`.
-        data_preprocessor: config; normalises images on the device, by the mean and std that the backbones want.
-        image_size: side of the crops in pixels, which the backbones are made for; None = their own.
+        data_preprocessor: config; normalises images on the device, with the mean and std that the backbones expect.
+        image_size: side of the crops in pixels, which the backbones are built for; None = their own.
     """
 
     def __init__(self, backbone: dict, head: dict, support_backbone: dict | None = None,
@@ -133,16 +133,16 @@ class CapeEstimator(EpisodeEstimator):
         self.head = MODELS.build(self._with_channels(head))
 
     def _with_channels(self, head: dict) -> dict:
-        """The head's config with the backbone's `channels` as `in_channels`, where the head asks for them."""
+        """The head's config with the backbone's `channels` as `in_channels`, if the head takes them."""
         if find_option(MODELS, head, 'in_channels') is None:
             return head
         stated = head.get('in_channels')
         channels = getattr(self.backbone, 'channels', stated)
         if channels is None:
-            raise CapekitError(f'{type(self.backbone).__name__} does not say what `channels` its maps have, fine to '
+            raise CapekitError(f'{type(self.backbone).__name__} does not state the `channels` of its maps, fine to '
                                'coarse; state them as model.head.in_channels')
         if stated is not None and tuple(np.atleast_1d(stated)) != tuple(channels):
-            raise CapekitError(f'model.head.in_channels={stated}: the backbone gives {channels}; leave in_channels out')
+            raise CapekitError(f'model.head.in_channels={stated}: the backbone has {channels}; leave in_channels out')
         return dict(head, in_channels=tuple(channels))
 
     def encode_support(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
@@ -155,7 +155,7 @@ class CapeEstimator(EpisodeEstimator):
         return self.head.encode_query(self.backbone(self.data_preprocessor.normalise(images)))
 
     def encode(self, images: Tensor, points: Tensor, visible: Tensor) -> tuple[dict, dict]:
-        """Support and query features of the same N images; a network that both share runs once."""
+        """Support and query features of the same N images; a network shared by both runs once."""
         if self.support_backbone is not None:
             return super().encode(images, points, visible)
         maps = self.backbone(self.data_preprocessor.normalise(images))

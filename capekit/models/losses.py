@@ -12,8 +12,8 @@ def heatmap_mse(heatmaps: Tensor, target: Tensor, weight: Tensor, slots: int | N
     Args:
         heatmaps, target: (B, K, H, W).
         weight: (B, K), 1 where a keypoint is supervised, else 0.
-        slots: None divides a sample's sum by its number of supervised keypoints (1 where it has none): categories
-            weigh equally. A number divides every sample's sum by it: keypoints weigh equally.
+        slots: None divides a sample's sum by its number of supervised keypoints (1 if it has none): categories have
+            equal weight. A number divides every sample's sum by it: keypoints have equal weight.
 
     Returns:
         scalar, the mean over the B samples.
@@ -27,11 +27,11 @@ def keypoint_mean(error: Tensor, weight: Tensor, slots: int | None = None) -> Te
 
 
 def similarity_error(similarity: Tensor, heatmaps: Tensor) -> Tensor:
-    """CapeFormer's equation 5 of each keypoint: squared error of sigmoid(similarity), mean over pixels.
+    """CapeFormer's equation 5 per keypoint: squared error of sigmoid(similarity), mean over pixels.
 
     Args:
         similarity: (B, K, h, w) logits.
-        heatmaps: (B, K, H, W), brought to that size and divided by their own maximum.
+        heatmaps: (B, K, H, W), resized to (h, w) and divided by their own maximum.
 
     Returns:
         (B, K).
@@ -44,8 +44,8 @@ def similarity_error(similarity: Tensor, heatmaps: Tensor) -> Tensor:
 def similarity_cross_entropy(similarity: Tensor, heatmaps: Tensor) -> Tensor:
     """Cross-entropy of softmax(similarity) against the heat map as a distribution; arguments as `similarity_error`.
 
-    The squared error pushes all but a few cells of a map down from the first step on and says little about where; this
-    says where. From random weights it finds the matches several times sooner.
+    The squared error pushes down all but a few cells of a map from the first step on and says little about where the
+    keypoint is; this loss says where. From random weights it finds the matches several times sooner.
     """
     target = F.interpolate(heatmaps, similarity.shape[-2:], mode='bilinear', align_corners=False).flatten(2)
     target = target / (target.sum(-1, keepdim=True) + 1e-10)

@@ -11,20 +11,20 @@ class MixupDraws:
     """The random part of mixup padding; supports and query of an episode share it."""
 
     ratios: Tensor
-    """(B, T) float32 lambda of every slot."""
+    """(B, T) float32 lambda per slot."""
     links: Tensor
     """(B, T) int64 link numbers; the first T - K count, in any order."""
 
     @staticmethod
     def draw(links: list, slots: int, alpha: float = 1.0, generator: torch.Generator | None = None) -> 'MixupDraws':
-        """Draw for B categories: lambda ~ Beta(alpha, alpha), link numbers uniform, with repetition.
+        """Draw for B categories: lambda ~ Beta(alpha, alpha), link numbers uniform, with replacement.
 
         Args:
             links: B tensors (E, 2); the draws are on their device.
             slots: T.
             alpha: 1 is the uniform distribution.
-            generator: where is drawn then; None is PyTorch's own. With a generator all categories get the same draws,
-                so that an answer does not depend on what else is in the batch.
+            generator: of the draws, which are made on its device; None = PyTorch's own. With a generator all categories
+                get the same draws, so that an answer does not depend on what else is in the batch.
         """
         device = generator.device if generator else links[0].device
         rows = len(links) if generator is None else 1

@@ -1,25 +1,25 @@
-"""Keypoint padding: categories of 8 to 68 keypoints brought to one number of slots (FMMP section 3.4), and the graph.
+"""Keypoint padding: categories with 8 to 68 keypoints brought to one number of slots (FMMP section 3.4), and the graph.
 
 A keypoint is added on a link at lambda * start + (1 - lambda) * end (equation 8); supports and query share lambda, so
-an added keypoint means the same place of the object in every image. Everything is batched and runs on the device of
-the keypoint counts.
+an added keypoint means the same place on the object in every image. Everything is batched and runs on the device of the
+keypoint counts.
 
-Two variants. 'paper': the points of a link are chained in geometric order and the chain replaces the link. 'release',
-what the published checkpoints were trained with: lambda rises from slot to slot, so the first point is the one nearest
-the *end* yet is linked to the *start*; the chain is added to the link; an invisible keypoint is still reached from its
-visible neighbours, and only not expanded; the number of keypoints is the largest linked one + 1, so a last keypoint
-without a link is overwritten.
+There are two variants. 'paper': the points of a link are chained in geometric order, and the chain replaces the link.
+'release', what the published checkpoints were trained with: lambda rises from slot to slot, so the first point is the
+one nearest the *end*, yet it is linked to the *start*; the chain is added to the link; an invisible keypoint is still
+reached from its visible neighbours, though not expanded; the number of keypoints is the largest linked one + 1, so a
+last keypoint without a link is overwritten.
 
-What is settled only here:
-- Invisible keypoints, of which the paper does not speak, are left out of its graph.
-- Uniform padding is the release's in both variants: floor((T - K) / E) points on each link, none where the links
-  outnumber the free slots, and the rest is zero padding.
+Choices made only here:
+- Invisible keypoints, which the paper does not mention, are left out of its graph.
+- Uniform padding is the release's in both variants: floor((T - K) / E) points on each link, none if there are more
+  links than free slots, and the rest is zero padding.
 - A category without links gets zero padding, and every keypoint is its own only neighbour.
-- A link given twice counts as two links when points are handed out, as in the files it came from, and as one in the
-  graph; in 'paper' the chain of one replaces both. A link from a keypoint to itself carries points too, all at that
-  keypoint, and adds nothing to the graph but their chain.
+- A link given twice counts as two links when points are distributed, as in the original files, and as one in the graph;
+  in 'paper' the chain of one replaces both. A link from a keypoint to itself carries points too, all at that keypoint,
+  and adds nothing to the graph but their chain.
 - A category with as many keypoints as slots is not padded; one with more is an error.
-- A link with an invisible end carries points all the same, invisible ones without a chain, so that a slot means the
+- A link with an invisible end still carries points, which are invisible and have no chain, so that a slot means the
   same in every image of an episode.
 """
 
@@ -60,12 +60,12 @@ class Padding:
 
     Args:
         kind: 'zero'; 'uniform', floor((T - K) / E) points on each of E links at equal steps, the rest zero; 'mixup',
-            T - K points at drawn places of drawn links.
+            T - K points at drawn positions on drawn links.
         num_keypoints: (B,) int64.
         links: B tensors (E, 2) int64.
         slots: T.
-        variant: 'release' or 'paper', see the module.
-        draws: for mixup, which needs them.
+        variant: 'release' or 'paper', see the module's docstring.
+        draws: required for mixup.
 
     Attributes:
         counts: (B,) int64 K, after the variant's rule.
@@ -118,10 +118,10 @@ class Padding:
         count = self.counts[:, None]
         place = self.slot - count
         added = (place >= 0) & (self.num_links[:, None] > 0)
-        # Slot K + t gets the t-th smallest of the first T - K link numbers: real slots sort in front as -1.
+        # Slot K + t gets the t-th smallest of the first T - K link numbers: real slots sort to the front as -1.
         drawn = draws.links.gather(1, place.clamp(min=0))
         link = drawn.masked_fill(~added, -1).sort(1).values
-        # Within a link the slots' own lambdas are put in order; two stable sorts are one by (link, lambda).
+        # Within a link the slots' own lambdas are sorted; two stable sorts amount to one by (link, lambda).
         by_ratio = draws.ratios.argsort(dim=1, descending=self.variant == 'paper', stable=True)
         order = by_ratio.gather(1, link.gather(1, by_ratio).argsort(dim=1, stable=True))
         return link, draws.ratios.gather(1, order).masked_fill(~added, 0)
@@ -129,15 +129,15 @@ class Padding:
     def _graph(self, given: Tensor) -> None:
         """All edges that some image may have: the links, then the chains slot by slot, (B, E + 2T).
 
-        `pairs` (B, E + 2T, 2), where they `exists` (B, E + 2T); then the graph's halves, node by node, each node's in
-        the order of the edges: `node`, `neighbour`, where the node's halves `start`, all (B, 2 (E + 2T)).
+        `pairs` (B, E + 2T, 2), and whether each `exists` (B, E + 2T); then the graph's half-edges, all (B, 2 (E + 2T)),
+        node by node, those of a node in edge order: `node`, `neighbour`, and `start`, where the node's ones begin.
         """
         batch, count = given.shape
         added = self.link >= 0
         first, last = added.clone(), added.clone()
         first[:, 1:] &= self.link[:, 1:] != self.link[:, :-1]
         last[:, :-1] &= self.link[:, :-1] != self.link[:, 1:]
-        padded = F.pad(self.links, (0, 0, 0, 1))  # without links there is one to gather
+        padded = F.pad(self.links, (0, 0, 0, 1))  # so that there is one to gather even without links
         self.ends = ends = padded.gather(1, self.link.clamp(min=0)[..., None].expand(-1, -1, 2))  # (B, T, 2)
         here = self.slot.expand(batch, -1)
         before = torch.stack((torch.where(first, ends[..., 0], (here - 1).clamp(min=0)), here), -1)
@@ -147,7 +147,7 @@ class Padding:
         self.is_link = torch.arange(self.pairs.shape[1], device=given.device) < count
         a, b = self.pairs.unbind(-1)
         low, high = torch.minimum(a, b), torch.maximum(a, b)
-        key = low * self.slots + high  # equal pairs, whichever way round, are one edge of the graph
+        key = low * self.slots + high  # equal pairs, in either direction, are one edge of the graph
         if self.variant == 'paper':  # a link that carries points is replaced by its chain, however often it is given
             carries = torch.zeros(batch, count + 1, dtype=torch.bool, device=given.device)
             carries = carries.scatter(1, self.link % (count + 1), True)[:, None, :count]
@@ -173,7 +173,7 @@ class Padding:
         return len(self.counts)
 
     def repeat(self, times: int) -> 'Padding':
-        """The same for B * `times` categories, each `times` in succession."""
+        """The same for B * `times` categories, each repeated `times` times in succession."""
         repeated = copy.copy(self)
         for name, value in vars(self).items():
             if name not in ('slot', 'is_link') and isinstance(value, Tensor):
@@ -181,14 +181,14 @@ class Padding:
         return repeated
 
     def pad(self, points: Tensor, visible: Tensor) -> tuple:
-        """Points and visibility of all slots, in one or several images of each category.
+        """Points and visibility of all slots, in one or several images per category.
 
         Args:
-            points: (B, K', 2) or (B, S, K', 2) with at least K' >= K slots; what padding holds does not matter.
+            points: (B, K', 2) or (B, S, K', 2) with K' >= K slots; what padding holds does not matter.
             visible: (B, K') or (B, S, K') bool.
 
         Returns:
-            points (B, T, 2) or (B, S, T, 2), equation 8; visible (B, T) or (B, S, T), both ends' for added points.
+            points (B, T, 2) or (B, S, T, 2), equation 8; visible (B, T) or (B, S, T), added points if both ends are.
 
         Raises:
             CapekitError: more keypoints than slots.
@@ -199,7 +199,7 @@ class Padding:
         shape = points.shape[:-2]
 
         def per_image(value: Tensor) -> Tensor:
-            """(B, ...) -> (B, S, ...) where there is an S."""
+            """(B, ...) -> (B, S, ...) if there is an S."""
             return value if len(shape) == 1 else value[:, None].expand(-1, shape[1], *value.shape[1:])
 
         points = F.pad(points, (0, 0, 0, self.slots - given))
@@ -214,7 +214,7 @@ class Padding:
         return points, visible
 
     def edges(self, visible: Tensor) -> list:
-        """B lists of [a, b] of one image each, `visible` (B, T): links in their order, then chains."""
+        """B lists of [a, b], each of one image, `visible` (B, T): links in their order, then chains."""
         seen = visible.gather(1, self.pairs.flatten(1)).unflatten(1, (-1, 2)).all(-1)
         there = self.exists & (seen | (self.is_link if self.variant == 'release' else False))
         return [pairs[mask].tolist() for pairs, mask in zip(self.pairs, there, strict=True)]
@@ -222,8 +222,8 @@ class Padding:
     def breadth_first(self, visible: Tensor, count: int = 8) -> Tensor:
         """The first `count` keypoints that breadth-first search reaches from each one, itself the first.
 
-        Neighbours are taken in the order of the edges; `count` may not be reached, the rest is the keypoint itself.
-        An invisible keypoint has no neighbours; whether it is one: see the module.
+        Neighbours are visited in edge order; if fewer than `count` are reached, the keypoint itself fills the rest. An
+        invisible keypoint has no neighbours; for whether it can be one, see the module's docstring.
 
         Args:
             visible: (B, S, T) bool of `pad`.
@@ -234,18 +234,18 @@ class Padding:
         """
         batch, shots, slots = visible.shape
         neighbours = self._neighbours(visible, count - 1)  # (B S, T + 1, M - 1)
-        # One queue a slot of an image, R = B S T of them. They come last, so that an operation runs along all of them;
-        # and bytes (slot + 1, 0 for a free place) and products, a dozen times faster here than numbers and where().
+        # One queue per slot of an image, R = B S T in all. They are the last axis, so that an operation runs along all
+        # of them; bytes (slot + 1, 0 = free) and products are a dozen times faster here than int64 and where().
         image = torch.arange(batch * shots, device=visible.device)[:, None]
         base = (image * (slots + 1)).expand(-1, slots).flatten()
         itself = (self.slot + 1).to(torch.uint8).repeat(batch * shots)
         queue = torch.cat((itself[None], neighbours[:, 1:].flatten(0, 1).T))
-        last = queue[1:].ne(0).sum(0, dtype=torch.uint8)  # place of the last one
+        last = queue[1:].ne(0).sum(0, dtype=torch.uint8)  # index of the last one
         place = torch.arange(count, device=visible.device, dtype=torch.uint8)[:, None].expand_as(queue).contiguous()
         neighbours = neighbours.flatten(0, 1)
         for head in range(1, count - 1):
             found = neighbours.index_select(0, base + queue[head]).T.contiguous()
-            # "No neighbour" is never new where a place is free, and nothing arrives where none is.
+            # "No neighbour" is never new where a place is free, and nothing is stored where none is.
             new = (found[:, None] != queue).view(torch.uint8).amin(1)
             goes_to = last + new.cumsum(0, dtype=torch.uint8)
             arrived = (found * new)[:, None] * (goes_to[:, None] == place).view(torch.uint8)
@@ -255,23 +255,23 @@ class Padding:
         return queue.T.reshape(batch, shots, slots, count).long()
 
     def _neighbours(self, visible: Tensor, count: int) -> Tensor:
-        """(B S, T + 1, count) uint8: slot + 1 of the first neighbours of a slot, 0 for none, in row slot + 1.
+        """(B S, T + 1, count) uint8: slot + 1 of a slot's first neighbours, 0 for none, in row slot + 1.
 
-        Row 0 is nobody's. A search that keeps `count` + 1 keypoints never looks further down a list.
+        Row 0 belongs to no slot. A search that keeps `count` + 1 keypoints never looks further down a list.
         """
         batch, shots, slots = visible.shape
 
         def per_image(value: Tensor) -> Tensor:
             return value[:, None].expand(-1, shots, -1)
 
-        seen = F.pad(visible, (0, 1))  # nobody's halves are of node T
+        seen = F.pad(visible, (0, 1))  # half-edges of no slot belong to node T
         kept = seen.gather(2, per_image(self.node)) & (
             seen.gather(2, per_image(self.neighbour)) | self.unconditional[:, None])
         before = kept.cumsum(2) - kept.long()
         rank = before - before.gather(2, per_image(self.start))
         kept &= rank < count
         result = torch.zeros(batch, shots, (slots + 1) * count, dtype=torch.uint8, device=visible.device)
-        # What is not kept all lands in nobody's row, as 0.
+        # Whatever is not kept lands in row 0, as 0.
         target = ((self.node[:, None] + 1) * count + rank).masked_fill_(~kept, 0)
         value = (self.neighbour[:, None] + 1).to(torch.uint8) * kept.view(torch.uint8)
         return result.scatter_(2, target, value).view(-1, slots + 1, count)

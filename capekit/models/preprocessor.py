@@ -15,7 +15,7 @@ class CapePreprocessor(BaseDataPreprocessor):
     """Moves an episode to the device and normalises its images there, not in a data loader worker.
 
     Args:
-        mean, std: of RGB in 0..255, one value a channel; ImageNet's by default.
+        mean, std: of RGB in 0..255, one value per channel; ImageNet's by default.
     """
 
     def __init__(self, mean: Sequence[float] = (123.675, 116.28, 103.53),
@@ -29,5 +29,5 @@ class CapePreprocessor(BaseDataPreprocessor):
         return dict(episode=episode.to(self.device, non_blocking=True))
 
     def normalise(self, images: Tensor) -> Tensor:
-        """(..., 3, H, W) uint8 RGB -> float32, zero mean and unit variance a channel."""
+        """(..., 3, H, W) uint8 RGB -> float32, zero mean and unit variance per channel."""
         return (images.float() - self.mean) / self.std

@@ -1,7 +1,7 @@
-"""Generated data in MP-100's format: an embedded default, and stand-ins for images that are not at hand.
+"""Generated data in MP-100's format: a data set ready for use, and stand-ins for missing images.
 
-`categories` draws a body plan (`plans`) and looks (`appearance`) for a category, `pose` an instance of it, `render` its
-image; `write` makes a data set of them, `stand_in` images for an annotation file.
+`categories` draws a body plan (`plans`) and an appearance (`appearance`) for a category, `pose` poses an instance of
+it, `render` draws its image; `write` makes a data set of them, `stand_in` makes images for an annotation file.
 """
 
 from .stand_in import render_from_annotations

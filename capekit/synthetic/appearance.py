@@ -1,7 +1,7 @@
-"""What generated parts look like: one palette, one set of textures and one set of part looks, shared by all categories.
+"""What generated parts look like: one palette, one set of textures and one set of part looks for all categories.
 
-A category picks from them; a look seen in training turns up on parts of other categories, so that matching by look is
-something that can be learned and carried over. All colours are RGB.
+A category picks from them; a look seen in training appears on parts of other categories, so that matching by look can
+be learned and transferred. All colours are RGB.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Look:
     first: int
     second: int
     size: float
-    """Diameter as a part of the object's longest side."""
+    """Diameter as a fraction of the object's longest side."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,15 @@ class Part:
 
     points: tuple
     widths: tuple = ()
-    """Full widths at both ends, as a part of the object's longest side."""
+    """Full widths at both ends, as a fraction of the object's longest side."""
     paint: int = 0
     depth: float = 0.0
-    """Added to the mean depth of its points; what is nearer is drawn later."""
+    """Added to the mean depth of its points; nearer parts are drawn later."""
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """All that a renderer needs to draw an object whose points are known. The first len(looks) points are keypoints."""
+    """All that a renderer needs to draw an object with known points. The first len(looks) points are keypoints."""
 
     parts: tuple
     paints: tuple
@@ -87,7 +87,7 @@ def _polygon(radius: float, corners: int, turn: float = 0.0, inner: float = 1.0)
 
 
 class _Pen:
-    """Draws one look, four times too large, around the centre; y points down, the part's tip is up."""
+    """Draws one look around the centre, four times too large; y points down, the part's tip is up."""
 
     def __init__(self, first: tuple, second: tuple):
         self.side = SPRITE * 4
@@ -247,7 +247,7 @@ SHAPES = dict(
 
 @lru_cache(maxsize=4096)
 def sprite(shape: str, first: int, second: int) -> np.ndarray:
-    """(SPRITE, SPRITE, 4) uint8 image of a look: RGB already multiplied by alpha, and alpha. Do not write to it."""
+    """(SPRITE, SPRITE, 4) uint8 image of a look: RGB premultiplied by alpha, and alpha. Do not write to it."""
     pen = _Pen(tuple(COLOURS[first].tolist()), tuple(COLOURS[second].tolist()))
     SHAPES[shape](pen)
     return cv2.resize(pen.canvas, (SPRITE, SPRITE), interpolation=cv2.INTER_AREA)
@@ -281,8 +281,8 @@ def choose_looks(rng: np.random.Generator, shapes: list, sizes: np.ndarray, take
     """Looks of K keypoints.
 
     `shapes[k]` are the names to choose from; `taken` are the colours of the body, not used as a look's first colour;
-    `twins[k]` is an earlier keypoint whose look is shared. Others differ in their pair of colours
-    (up to a hundred or so of them).
+    `twins[k]` is an earlier keypoint whose look is shared. The others differ in their pair of colours (up to about a
+    hundred of them).
     """
     free = [colour for colour in range(len(COLOURS)) if colour not in taken]
     order: list = []
@@ -307,7 +307,7 @@ def choose_looks(rng: np.random.Generator, shapes: list, sizes: np.ndarray, take
 
 
 def choose_paints(rng: np.random.Generator, count: int) -> tuple:
-    """Paints of different first colours; about half of them textured in a second colour."""
+    """Paints with different first colours; about half of them are textured in a second colour."""
     colours = rng.permutation(len(COLOURS))
     paints = []
     for n in range(count):

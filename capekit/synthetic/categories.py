@@ -1,4 +1,4 @@
-"""Generated categories: a body plan with proportions, joints and an appearance of its own, drawn from a seed."""
+"""Generated categories: a body plan with its own proportions, joints and appearance, drawn from a seed."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from .appearance import Appearance, Part, choose_looks, choose_paints
 from .plans import PLANS, Plan, human_face
 
 MIN_CATEGORIES = 11
-"""Fewer cannot give eight super-categories to training and leave some for validation and test."""
+"""With fewer, training cannot have all eight super-categories and leave some categories for validation and test."""
 MIN_KEYPOINTS, MAX_KEYPOINTS = 8, 68
 
 
@@ -28,14 +28,14 @@ class Category:
     rest: np.ndarray
     """(N, 3) x right, y down, z towards the viewer."""
     parents: np.ndarray
-    """(N,) the point that each one turns around; -1 at roots."""
+    """(N,) the point that each one rotates around; -1 for roots."""
     order: tuple
     """The points, parents before children."""
     bends: np.ndarray
-    """(N,) largest turn around the parent, radians."""
+    """(N,) largest rotation around the parent, radians."""
     yaw: float
     pitch: float
-    """Largest turn out of the image plane, radians."""
+    """Largest rotation out of the image plane, radians."""
     appearance: Appearance
 
     def record(self) -> dict:
@@ -50,12 +50,12 @@ class Category:
 
 
 def look_sizes(count: int, scales=1.0) -> np.ndarray:
-    """(count,) diameters of looks as a part of the object's longest side: smaller where there are many."""
+    """(count,) diameters of looks as a fraction of the object's longest side: smaller if there are many."""
     return np.clip(0.56 / np.sqrt(count), 0.062, 0.15) * np.ones(count) * scales
 
 
 def build(index: int, supercategory: str, plan: Plan, rng: np.random.Generator) -> Category:
-    """Make a category of a plan: keypoints first, unit size, looks and paints chosen."""
+    """Make a category from a plan: keypoints first, unit size, looks and paints chosen."""
     keep = [n for n, name in enumerate(plan.names) if name]
     helpers = [n for n, name in enumerate(plan.names) if not name]
     new = {old: place for place, old in enumerate(keep + helpers)}
@@ -96,7 +96,7 @@ def build(index: int, supercategory: str, plan: Plan, rng: np.random.Generator) 
 
 
 def make_category(seed: int, index: int) -> Category:
-    """The category of this place in the list; super-categories take turns, the first human face has 68 keypoints."""
+    """The category at this index; super-categories take turns, the first human face has 68 keypoints."""
     names = tuple(PLANS)
     supercategory = names[index % len(names)]
     rng = np.random.default_rng([seed, index])
@@ -111,7 +111,7 @@ def make_category(seed: int, index: int) -> Category:
 
 
 def split_categories(count: int) -> dict:
-    """Places of the train, val and test categories: about 70, 10 and 20 of 100, the first eight always in train."""
+    """Indices of the train, val and test categories: about 70, 10 and 20 of 100, the first eight always in train."""
     if count < MIN_CATEGORIES:
         raise CapekitError(f'{count} categories cannot be split; ask for at least {MIN_CATEGORIES}')
     test, val = round(count * 0.2), max(1, round(count * 0.1))

@@ -1,4 +1,4 @@
-"""An instance of a category: joints bent, proportions varied, turned in space, put somewhere in an image."""
+"""An instance of a category: joints bent, proportions varied, rotated in space, placed in an image."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ MAX_ROLL = np.pi
 
 
 def pose(category: Category, rng: np.random.Generator) -> tuple:
-    """Bend and turn the category: (N, 2) points, the longest side at rest near 1, (N,) depths, roll in radians."""
+    """Bend and rotate the category: (N, 2) points, the longest side at rest near 1, (N,) depths, roll in radians."""
     count = len(category.rest)
     offsets = category.rest * (1 + rng.uniform(-0.14, 0.14, 3))
     lengths = 1 + rng.uniform(-0.12, 0.12, count)

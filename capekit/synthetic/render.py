@@ -24,7 +24,7 @@ class Figure:
     unit: float
     """Pixels per unit of the appearance's widths and sizes."""
     roll: float
-    """Turn of the object in the image, radians."""
+    """Rotation of the object in the image, radians."""
     appearance: Appearance
 
 
@@ -61,7 +61,7 @@ class Canvas:
         self.cover[y0:y1, x0:x1][mask > 127] = number
 
     def stamp(self, image: np.ndarray, centre: np.ndarray, diameter: float, angle: float, gain: float = 1.0) -> None:
-        """Put a sprite, turned by `angle` radians, around a point."""
+        """Put a sprite, rotated by `angle` radians, around a point."""
         reach = diameter * 0.75
         x0, y0, x1, y1 = self._window(centre - reach, centre + reach)
         if x0 >= x1 or y0 >= y1:
@@ -100,7 +100,7 @@ def capsule(start: np.ndarray, end: np.ndarray, start_width: float, end_width: f
 
 
 def texture_sheet(paint: Paint, width: int, height: int, centre: tuple, angle: float, zoom: float) -> np.ndarray:
-    """(H, W, 3) or (3,) uint8: a paint laid around `centre`, turned by `angle`, `zoom` canvas pixels per tile pixel."""
+    """(H, W, 3) or (3,) uint8: a paint around `centre`, rotated by `angle`, `zoom` canvas pixels per tile pixel."""
     first, second = COLOURS[paint.first].astype(np.float32), COLOURS[paint.second].astype(np.float32)
     if paint.texture == 'plain':
         return COLOURS[paint.first]
@@ -120,7 +120,7 @@ def texture_sheet(paint: Paint, width: int, height: int, centre: tuple, angle: f
 
 
 def draw_figure(canvas: Canvas, figure: Figure, rng: np.random.Generator) -> np.ndarray:
-    """Draw limbs, panels and looks from far to near; returns (K,) the number each look was drawn after."""
+    """Draw limbs, panels and looks from far to near; returns (K,) the number that each look was drawn after."""
     appearance, points, scale = figure.appearance, figure.points * OVERSAMPLING, figure.unit * OVERSAMPLING
     height, width = canvas.cover.shape
     zoom = max(scale / TILE / 1.3, 0.2)
@@ -193,7 +193,7 @@ def _blob(rng: np.random.Generator, x: float, y: float, radius: float) -> np.nda
 def scatter(
     canvas: Canvas, rng: np.random.Generator, count: int, size: float, centres: np.ndarray, number: int, looks: float
 ) -> None:
-    """Draw `count` things of the paints and looks of objects: a share `looks` of them looks, the rest limbs and blobs.
+    """Draw `count` things in the paints and looks of objects: a share `looks` of them looks, the rest limbs and blobs.
 
     `size` is in canvas pixels; `centres` (count, 2).
     """
@@ -298,7 +298,7 @@ def photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass
 class Scene:
-    """A drawn image and what of its figures can be seen."""
+    """A drawn image and what can be seen of its figures."""
 
     image: np.ndarray
     """(height, width, 3) uint8 RGB."""
@@ -348,7 +348,7 @@ def draw_scene(width: int, height: int, figures: list, rng: np.random.Generator,
 
 
 def _seen(covers: np.ndarray, figure: Figure, drawn: np.ndarray) -> np.ndarray:
-    """(K,) bool: half of a small disc around the keypoint is inside the image and covered by nothing later."""
+    """(K,) bool: half of a small disc around the keypoint is inside the image and not covered by anything later."""
     height, width = covers.shape
     turn = np.arange(9) * (2 * np.pi / 8)
     spokes = np.stack([np.cos(turn), np.sin(turn)], 1)

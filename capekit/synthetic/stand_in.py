@@ -1,4 +1,4 @@
-"""Images drawn for annotation files whose real ones are not at hand.
+"""Images drawn for annotation files whose real ones are missing.
 
 An annotated object becomes limbs along its category's links and a look at every labelled keypoint: the same keypoint of
 a category looks alike in every image. That is enough to run a config from end to end; numbers on them mean nothing.
@@ -20,7 +20,7 @@ from .render import Figure, draw_scene
 from .write import JPEG_QUALITY, in_processes
 
 DRAWN_SIDE = 320
-"""Longest side at which an image is drawn, before it is brought to its recorded size."""
+"""Longest side at which an image is drawn, before it is resized to its recorded size."""
 LIMB_WIDTH = 0.07
 
 
@@ -29,9 +29,9 @@ def render_from_annotations(ann_files: list, images: str | os.PathLike, seed: in
 
     Args:
         ann_files: paths of files in MP-100's format.
-        images: folder that `file_name` is relative to. An image that is there already is left as it is.
-        seed: of everything.
-        workers: processes.
+        images: folder that `file_name` is relative to. Existing images are left as they are.
+        seed: of all random choices.
+        workers: number of processes.
 
     Returns:
         dict: numbers of images `written` and `kept`.
@@ -78,7 +78,7 @@ def _appearance(record: dict, objects: dict, seed: int) -> Appearance:
 
 
 def _write_image(job: tuple, folder: Path, seed: int) -> None:
-    """Draw one image small, bring it to its recorded size, write it whole."""
+    """Draw one image small, resize it to its recorded size, write it completely or not at all."""
     record, found = job
     width, height = record['width'], record['height']
     scale = min(1.0, DRAWN_SIDE / max(width, height))
@@ -94,7 +94,7 @@ def _write_image(job: tuple, folder: Path, seed: int) -> None:
         points = np.zeros((len(present), 2))
         points[:len(keypoints)] = keypoints[:, :2] * scale
         figures.append(Figure(points, present, np.zeros(len(present)), float(box[2:].max()) * scale, 0.0, appearance))
-    # The category's looks stay; background, light and noise are the image's own.
+    # The category's looks stay the same; background, light and noise are the image's own.
     rng = np.random.default_rng([seed, *record['file_name'].encode()])
     image = draw_scene(*small, figures, rng, occluders=False).image
     image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -20,24 +20,24 @@ from .render import Figure, draw_scene
 LONG_SIDE, SHORTEST_SIDE = 192, 128
 JPEG_QUALITY = 93
 MIN_LABELLED = 3
-"""An instance with fewer keypoints in sight is posed anew."""
+"""An instance with fewer visible keypoints is posed anew."""
 
 
 def write_dataset(out: str | os.PathLike, categories: int = 100, instances: int = 60, seed: int = 0,
                   workers: int = 2) -> dict:
     """Write `out/annotations/{train,val,test}.json` and `out/images/<category>/<n>.jpg`.
 
-    Every file is a function of (seed, category, instance) alone: the same bytes for any number of workers.
+    Every file depends on (seed, category, instance) alone: the same bytes for any number of workers.
 
     Args:
-        out: a folder that does not exist or is empty. Until all is written the data lie in `<out>.partial`.
-        categories: in all; about 70 % train, 10 % val and 20 % test, with none in common.
-        instances: images of a category, one object each.
-        seed: of everything.
-        workers: processes.
+        out: a folder that does not exist or is empty. Until everything is written, the data are in `<out>.partial`.
+        categories: in total; about 70 % train, 10 % val and 20 % test, with none in common.
+        instances: images per category, one object each.
+        seed: of all random choices.
+        workers: number of processes.
 
     Returns:
-        dict: of each of 'train', 'val', 'test' the numbers of `categories` and `instances`.
+        dict: for each of 'train', 'val', 'test' the numbers of `categories` and `instances`.
 
     Raises:
         CapekitError: `out` is in use, or there are too few categories or instances.
@@ -70,7 +70,7 @@ def in_processes(work, items, workers: int) -> list:
     """[work(item) for item in items], in `workers` processes."""
     if workers <= 1:
         return [work(item) for item in items]
-    # Not forked: OpenCV's threads of this process would be missing in a copy of it, which then waits for them forever.
+    # Not forked: a forked copy would lack the OpenCV threads of this process and wait for them forever.
     with ProcessPoolExecutor(workers, get_context('spawn'), cv2.setNumThreads, (1,)) as pool:
         return list(pool.map(work, items))
 
@@ -111,7 +111,7 @@ def _draw_instance(category, rng: np.random.Generator) -> tuple:
 
 
 def _annotation_file(records: list) -> dict:
-    """COCO keypoint content of some categories; ids are unique over all files."""
+    """COCO keypoint content for some categories; ids are unique over all files."""
     content: dict[str, list] = dict(images=[], annotations=[], categories=[])
     for record, found in records:
         content['categories'].append(record)

@@ -1,4 +1,4 @@
-"""Images of what a method saw and what it answered."""
+"""Figures of what a method saw and what it predicted."""
 
 from .panels import draw_episodes
 

@@ -1,4 +1,4 @@
-"""FMMP's own images: padded keypoints (the paper's figure 3) and where features are mined (its figure 5)."""
+"""Figures of FMMP: padded keypoints (the paper's figure 3) and where features are mined (its figure 5)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,16 +21,16 @@ from capekit.visualization.panels import (
 
 
 def padding_figure(episode: Episode, paddings: Sequence[tuple[str, Padding]]):
-    """Figure 3: the first support above, the query below; raw keypoints, then one column a padding.
+    """Figure 3: the first support above, the query below; raw keypoints, then one column per padding.
 
     Args:
-        episode: one, with links.
-        paddings: title and padding, of the episode's category.
+        episode: a batch of one, with links.
+        paddings: (title, padding) pairs, for the episode's category.
 
     Returns:
         matplotlib's Figure.
     """
-    from matplotlib.figure import Figure  # heavy: imported where it is used
+    from matplotlib.figure import Figure  # heavy: imported only where used
     figure = Figure(figsize=(PANEL_INCHES * (len(paddings) + 1), 2 * (PANEL_INCHES + 0.2)))
     grid = figure.subplots(2, len(paddings) + 1, squeeze=False)
     panels = (('support', episode.support_images[0, 0], episode.support_points[:, 0], episode.support_visible[:, 0]),
@@ -49,7 +49,7 @@ def padding_figure(episode: Episode, paddings: Sequence[tuple[str, Padding]]):
 
 
 def _padded_colors(padding: Padding) -> np.ndarray:
-    """(T, 3) RGB: an added keypoint has its link's two colours, mixed as its place is."""
+    """(T, 3) RGB: an added keypoint mixes its link's two colours by its position on the link."""
     colors = np.zeros((padding.slots, 3))
     count = int(padding.counts[0])
     colors[:count] = keypoint_colors(count)
@@ -78,16 +78,16 @@ def recorded_sampling(miner: nn.Module) -> Iterator[list]:
 
 @torch.no_grad()
 def sampling_figure(estimator, episode: Episode, keypoints: Sequence[int], layer: int = -1):
-    """Figure 5, one row a keypoint: where its features are mined on the first support and on the query, its estimate.
+    """Figure 5, one row per keypoint: where its features are mined on the first support and the query, its estimate.
 
-    A red cross is a reference point, a green dot a sampling point, as opaque as its weight; the third column has the
+    A red cross is a reference point, a green dot a sampling point with its weight as opacity; the third column has the
     estimate as a green circle and a red arrow to the label. A support that does not show the keypoint stays bare.
 
     Args:
         estimator: with an `FMMPHead`, in eval mode, on the CPU.
-        episode: one.
-        keypoints: numbers.
-        layer: recurrent layer.
+        episode: a batch of one.
+        keypoints: their numbers.
+        layer: index of the recurrent layer.
 
     Returns:
         matplotlib's Figure.

@@ -1,4 +1,4 @@
-"""Panels support | query with the truth | query with the prediction, one file a category."""
+"""Figures with panels support | query with labels | query with the prediction, one file per category."""
 
 import colorsys
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ MAX_SUPPORTS = 3
 
 
 def keypoint_colors(count: int) -> list:
-    """`count` RGB tuples in [0, 1], neighbours told apart by hue, the same for a keypoint in every image."""
+    """`count` RGB tuples in [0, 1], hues far apart for neighbours, the same for a keypoint in every panel."""
     return [colorsys.hsv_to_rgb(k / count, 0.85, 1.0) for k in range(count)]
 
 
 def show_image(axes, image: np.ndarray, title: str) -> None:
-    """A (H, W, 3) uint8 RGB image filling the panel, the title above it."""
+    """A (H, W, 3) uint8 RGB image filling the panel, with the title above it."""
     axes.imshow(image)
     axes.set_xlim(-0.5, image.shape[1] - 0.5)
     axes.set_ylim(image.shape[0] - 0.5, -0.5)
@@ -29,7 +29,7 @@ def show_image(axes, image: np.ndarray, title: str) -> None:
 
 def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndarray, links: Sequence,
                    title: str, colors: Sequence | None = None, opacity: np.ndarray | None = None) -> None:
-    """One panel: an image, the links whose both ends are visible, the keypoints.
+    """One panel: an image, the links whose ends are both visible, the keypoints.
 
     Args:
         axes: of matplotlib.
@@ -38,8 +38,8 @@ def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndar
         visible: (K,) bool: those to draw.
         links: (E, 2) int64, or a list of pairs.
         title: above the image.
-        colors: (K, 3) RGB in [0, 1]; None for `keypoint_colors`.
-        opacity: (K,) of the keypoints, in [0, 1]; None for 1.
+        colors: (K, 3) RGB in [0, 1]; None = `keypoint_colors`.
+        opacity: (K,) of the keypoints, in [0, 1]; None = 1.
     """
     colors = keypoint_colors(len(points)) if colors is None else colors
     show_image(axes, image, title)
@@ -53,14 +53,14 @@ def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndar
 
 def draw_sampling(axes, image: np.ndarray, references: np.ndarray, locations: np.ndarray, weights: np.ndarray,
                   title: str) -> None:
-    """One panel, in pixels: references (R, 2) as red crosses, sampling points (P, 2) green, opaque as weights (P,)."""
+    """One panel, in pixels: references (R, 2) as red crosses, sampling points (P, 2) in green, opacity weights (P,)."""
     show_image(axes, image, title)
     axes.scatter(*locations.T, s=9, c=[(0.1, 1.0, 0.2, w) for w in weights / weights.max()], linewidths=0)
     axes.scatter(*references.T, s=35, c='red', marker='x', linewidths=1.2)
 
 
 def draw_estimate(axes, image: np.ndarray, estimate: np.ndarray, label: np.ndarray | None, title: str) -> None:
-    """One panel: an estimate (2,) as a green circle, a red arrow from it to its label (2,), where there is one."""
+    """One panel: an estimate (2,) as a green circle, with a red arrow to its label (2,) if there is one."""
     show_image(axes, image, title)
     axes.plot(*estimate, 'o', markersize=8, markerfacecolor='none', markeredgecolor='lime', markeredgewidth=1.5)
     if label is not None:
@@ -77,12 +77,12 @@ def draw_episodes(dataset: MP100Dataset, plan: TestPlan, points: np.ndarray, sco
         points: (E, Q, Kmax, 2) predictions in image pixels.
         scores: (E, Q, Kmax) their confidence, nan where there is none.
         folder: gets `<category id>_<name>.png`.
-        per_category: episodes of a category, one below the other.
+        per_category: episodes per category, one below the other.
 
     Returns:
         the number of files written.
     """
-    from matplotlib.figure import Figure  # heavy: imported where it is used
+    from matplotlib.figure import Figure  # heavy: imported only where used
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     ids = dataset.category_ids[plan.queries[:, 0]]
@@ -103,7 +103,7 @@ def draw_episodes(dataset: MP100Dataset, plan: TestPlan, points: np.ndarray, sco
 
 def _draw_row(axes, dataset, category, row: Sequence, predicted: np.ndarray, scores: np.ndarray,
               supports: int) -> None:
-    """One line of panels: `supports` support images, the query with its labels, the query with the prediction."""
+    """One row of panels: `supports` support images, the query with its labels, the query with the prediction."""
     crops = [dataset.crop(int(number)) for number in row]
     size, query = dataset.image_size, crops[-1]
     scored = np.all([crop.visible for crop in crops], 0)
@@ -114,7 +114,7 @@ def _draw_row(axes, dataset, category, row: Sequence, predicted: np.ndarray, sco
     draw_keypoints(axes[supports], query.image, query.points * size, query.visible, category.links, 'query, labels')
     to_crop = np.linalg.inv(np.vstack((query.crop_to_image, [0, 0, 1])))[:2]
     predicted, scores = transform_points(predicted[:category.num_keypoints], to_crop), scores[:category.num_keypoints]
-    # What no support shows is not predicted.
+    # Keypoints that no support shows are not predicted.
     shown = np.all([crop.visible for crop in crops[:-1]], 0)
     distance = np.linalg.norm(predicted - query.points * size, axis=1) / (size / 1.25)
     hit = (distance < 0.2)[scored].mean() if scored.any() else float('nan')
@@ -127,7 +127,7 @@ def _draw_row(axes, dataset, category, row: Sequence, predicted: np.ndarray, sco
 def score_opacity(scores: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """(K,) opacity of keypoints in [0.25, 1] by their scores, the highest of those `shown` opaque; 1 without scores.
 
-    Relative, since what a method calls a high score is its own affair.
+    Relative, because what counts as a high score differs between methods.
     """
     known = shown & ~np.isnan(scores)
     highest = scores[known].max() if known.any() else 0

@@ -1,4 +1,4 @@
-"""What an iterative method does inside: the structure it predicts, where its stages read, where they put the points."""
+"""Figures of an iterative method: the structure it predicts, where its stages read, where they put the points."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ from capekit.visualization.panels import (
 
 def _panels(rows: int, columns: int) -> tuple:
     """matplotlib's Figure and its (rows, columns) axes."""
-    from matplotlib.figure import Figure  # heavy: imported where it is used
+    from matplotlib.figure import Figure  # heavy: imported only where used
     figure = Figure(figsize=(columns * PANEL_INCHES, rows * (PANEL_INCHES + 0.3)))
     return figure, figure.subplots(rows, columns, squeeze=False)
 
@@ -31,14 +31,14 @@ def _image(image: torch.Tensor) -> np.ndarray:
 
 @torch.no_grad()
 def structure_figure(estimator, episode: Episode):
-    """SDPNet's figure 5: predicted edges in yellow over the supports, as wide as strong, beside the structure itself.
+    """SDPNet's figure 5: predicted edges in yellow over the supports, width by strength, beside the structure itself.
 
     Args:
         estimator: with an `SDPNetHead` that predicts a structure, in eval mode, on the CPU.
-        episode: one.
+        episode: a batch of one.
 
     Returns:
-        matplotlib's Figure. Row i of the last panel is what keypoint i listens to.
+        matplotlib's Figure. Row i of the last panel shows what keypoint i listens to.
     """
     extras = estimator(episode, mode='predict').extras
     count = int(episode.num_keypoints[0])
@@ -63,15 +63,15 @@ def structure_figure(estimator, episode: Episode):
 
 @torch.no_grad()
 def attention_figure(estimator, episode: Episode, keypoints: Sequence[int]):
-    """One row a keypoint: the support that counts most for it, the query's similarity map, where every stage reads.
+    """One row per keypoint: the support that counts most for it, the query's similarity map, where every stage reads.
 
-    Sampling is drawn as for FMMP, a red cross where the stage starts from, green dots as opaque as their weight; `x` in
-    a title is the factor of equation 6 (its mean, where there is one for each offset).
+    Sampling is drawn as for FMMP: a red cross where the stage starts, green dots with their weight as opacity; `x` in a
+    title is the factor of equation 6 (the mean, if there is one per offset).
 
     Args:
         estimator: with an `SDPNetHead`, in eval mode, on the CPU.
-        episode: one.
-        keypoints: numbers.
+        episode: a batch of one.
+        keypoints: their numbers.
 
     Returns:
         matplotlib's Figure.
@@ -107,11 +107,11 @@ def attention_figure(estimator, episode: Episode, keypoints: Sequence[int]):
 
 @torch.no_grad()
 def stages_figure(estimator, episode: Episode):
-    """The query with its labels, where matching put the keypoints, and where each stage did; a white line is an error.
+    """The query with its labels, where matching put the keypoints, and where each stage did; white lines are errors.
 
     Args:
         estimator: of any iterative method, in eval mode, on the CPU.
-        episode: one.
+        episode: a batch of one.
 
     Returns:
         matplotlib's Figure.
@@ -138,7 +138,7 @@ def stages_figure(estimator, episode: Episode):
 
 
 def _steps(prediction: Prediction) -> dict:
-    """Title -> (B, K, 2): the matched peaks, where the method has them, then each layer's points."""
+    """Title -> (B, K, 2): the matched peaks, if the method has them, then the points of each layer."""
     matched = dict(matching=prediction.extras['peaks']) if 'peaks' in prediction.extras else {}
     layers = () if prediction.layers is None else prediction.layers
     return matched | {f'stage {index + 1}': points for index, points in enumerate(layers)}

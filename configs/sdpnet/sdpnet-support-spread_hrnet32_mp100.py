@@ -1,4 +1,4 @@
-# Table 4, row 2: the sampling range from the support alone.
+# Table 4, row 2: the sampling range from the support only.
 _base_ = 'sdpnet_hrnet32_mp100.py'
 protocol = dict(shots=3)
 model = dict(head=dict(spread='support'))

@@ -1,4 +1,4 @@
-# Small enough for two CPU cores: stride 8 of a ResNet-18 that starts from random weights, narrow tokens.
+# Small enough for two CPU cores: stride 8 of a ResNet-18 with random initial weights, narrow tokens.
 _base_ = [
     '../_base_/models/capeformer_r50.py', '../_base_/datasets/synthetic.py',
     '../_base_/schedules/synthetic_cpu.py', '../_base_/default_runtime.py'

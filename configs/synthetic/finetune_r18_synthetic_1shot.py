@@ -1,4 +1,4 @@
-# Small enough for two CPU cores: stride 16, which gives 48 x 48 heat maps of 96-pixel crops; narrow deconvolutions.
+# Small enough for two CPU cores: stride 16, which gives 48 x 48 heat maps for 96-pixel crops; narrow deconvolutions.
 _base_ = [
     '../_base_/models/finetune_r50.py', '../_base_/datasets/synthetic.py',
     '../_base_/schedules/synthetic_cpu.py', '../_base_/default_runtime.py'

@@ -1,4 +1,4 @@
-# Two adaptation steps, which two CPU cores can meta-train; test with more: model.test_steps. 48 x 48 heat maps.
+# Two adaptation steps, which two CPU cores can meta-train; to test with more: model.test_steps. 48 x 48 heat maps.
 _base_ = [
     '../_base_/models/maml_r50.py', '../_base_/datasets/synthetic.py',
     '../_base_/schedules/synthetic_cpu.py', '../_base_/default_runtime.py'

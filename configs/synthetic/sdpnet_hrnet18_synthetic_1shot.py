@@ -1,4 +1,4 @@
-# As sdpnet_r18, with timm's smallest HRNet, whose map of stride 4 is sampled through the dynamic convolution.
+# Like sdpnet_r18, with timm's smallest HRNet, whose map of stride 4 is sampled through the dynamic convolution.
 _base_ = [
     '../_base_/models/sdpnet_hrnet32.py', '../_base_/datasets/synthetic.py',
     '../_base_/schedules/synthetic_cpu.py', '../_base_/default_runtime.py'

@@ -1,4 +1,4 @@
-# As large as CapeFormer's: stride 8 of a ResNet-18 that starts from random weights, narrow tokens.
+# As large as CapeFormer's: stride 8 of a ResNet-18 with random initial weights, narrow tokens.
 _base_ = [
     '../_base_/models/sdpnet_r50.py', '../_base_/datasets/synthetic.py',
     '../_base_/schedules/synthetic_cpu.py', '../_base_/default_runtime.py'

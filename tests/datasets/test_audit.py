@@ -51,7 +51,7 @@ def test_missing_unreadable_and_wrong_images(tiny):
     assert 'cup/1.jpg: damaged or truncated' in problems
     assert 'bird/0.jpg: 80 x 60 pixels, the annotation file says 81 x 60' in problems
     assert "'cup' (id 1): 2 usable instances" in problems
-    # Without decoding, only what is missing shows.
+    # Without decoding, only missing files are found.
     assert audit([path], images, queries=3).categories[0].unreadable is None
 
 

@@ -1,4 +1,4 @@
-"""Crops: equal to the byte with recorded ones, both ways through the matrix, and damaged images."""
+"""Crops: byte for byte equal to recorded ones, points back and forth through the matrix, damaged images."""
 
 import cv2
 import numpy as np
@@ -69,7 +69,7 @@ def test_box_fills_the_crop_less_its_margin(box):
 
 def test_rotation_turns_around_the_centre():
     matrix = crops.crop_matrix(np.float32([100, 100]), 256.0, 90.0, 256)
-    # Turned by 90 degrees the square's upper edge is what was its right edge.
+    # After a rotation by 90 degrees the square's upper edge is the former right edge.
     assert np.allclose(crops.transform_points([[228, 100]], matrix), [[128, 0]], atol=1e-3)
     assert np.allclose(crops.transform_points([[100, 228]], matrix), [[256, 128]], atol=1e-3)
 

@@ -1,4 +1,4 @@
-"""Annotation files to instances: the recorded protocol, the rules one by one, and what bad input says."""
+"""From annotation files to instances: the recorded protocol, the rules one by one, and the errors for bad input."""
 
 import json
 
@@ -252,7 +252,7 @@ def test_keypoints_of_the_wrong_length(tmp_path, names):
 
 @pytest.mark.parametrize('change, expected', [
     (dict(bbox=[1, 2, 3]), 'bbox'), (dict(category_id=9), 'category 9'),
-    (dict(keypoints=[float('nan')] * 9), 'annotation 100 has a keypoint that is no number')])
+    (dict(keypoints=[float('nan')] * 9), 'annotation 100 has a non-finite keypoint')])
 def test_broken_annotations(tmp_path, change, expected):
     data = content()
     data['annotations'][0].update(change)

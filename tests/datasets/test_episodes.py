@@ -138,7 +138,7 @@ def test_training_settings_below_one(dataset):
 
 
 def batch_hashes(dataset, workers: int) -> list:
-    """One hash of all tensors for every batch of an epoch."""
+    """One hash over all tensors for every batch of an epoch."""
     loader = DataLoader(dataset, batch_size=4, sampler=TrainEpisodes(dataset, 2, seed=9), num_workers=workers,
                         collate_fn=collate_episodes)
     hashes = []

@@ -1,4 +1,4 @@
-"""Configs: the shipped ones are whole, and a typo anywhere is named with what is valid."""
+"""Configs: the shipped ones are complete, and any typo is named along with what is valid."""
 
 import importlib.util
 import re
@@ -41,7 +41,7 @@ def test_a_page_names_configs_that_exist_and_a_method_all_of_its_variants(page):
     ('model.backbone.type', 'mmpretrain.ResNet', "is the package of 'mmpretrain' installed"),
     ('modle', 1, "config: unknown option 'modle' for config; did you mean 'model'"),
     ('train_dataloader.batchsize', 2, "unknown option 'batchsize' for a data loader; did you mean 'batch_size'"),
-    ('val_dataloader.drop_last', True, "unknown option 'drop_last' for EpisodeValLoop, which loads images by itself"),
+    ('val_dataloader.drop_last', True, "unknown option 'drop_last' for EpisodeValLoop, which loads images itself"),
     ('test_dataloader.collate_fn', dict(type='collate_episodes'), "unknown option 'collate_fn' for EpisodeTestLoop"),
     ('test_dataloader.batchsize', 2, "did you mean 'batch_size'"),
     ('train_dataloader.sampler.shot', 2, "did you mean 'shots'"),
@@ -58,7 +58,8 @@ def test_a_page_names_configs_that_exist_and_a_method_all_of_its_variants(page):
     ('custom_hooks', [dict(type='EMAHook', ema_type='StochasticWeightAverage', momentum=1)], "option 'momentum'"),
     ('custom_hooks', [dict(type='EMAHook', ema_type='EMA')], "EMAHook.ema_type: 'EMA' is not a known model"),
     ('default_hooks.checkpoint.save_bst', 1, "did you mean 'save_best'"),
-    ('default_hooks.logger.priority', 'SOON', "default_hooks.logger.priority='SOON' is none; valid: 0 to 100, HIGHEST"),
+    ('default_hooks.logger.priority', 'SOON',
+     "default_hooks.logger.priority='SOON' is not a priority; valid: 0 to 100, HIGHEST"),
     ('model_wrapper_cfg', dict(find_unused=True), "'find_unused' for MMDistributedDataParallel; did you mean"),
     ('train_dataloader.num_batches_per_epoch', 1, "did you mean 'num_batch_per_epoch'"),
     ('train_dataloader.dataset.augment.rotatoin', 1, "option 'rotatoin' for ScaleRotation; did you mean 'rotation'"),
@@ -235,5 +236,5 @@ def test_a_package_that_lacks_its_own_needs_is_named():
     pytest.importorskip('mmpose')
     if importlib.util.find_spec('mmdet'):
         pytest.skip('mmpose.models can be imported here')
-    with pytest.raises(CapekitError, match="'mmpose.ResNet' cannot be had: No module named 'mmdet'"):
+    with pytest.raises(CapekitError, match="'mmpose.ResNet' cannot be imported: No module named 'mmdet'"):
         load_config(CAPEFORMER, {'model.backbone': dict(_delete_=True, type='mmpose.ResNet', depth=50)})

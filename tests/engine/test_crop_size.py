@@ -1,4 +1,4 @@
-"""The crop size is stated once; what disagrees is named before anything runs."""
+"""The crop size is stated once; contradictions are named before anything runs."""
 
 import pytest
 from mmengine.config import Config

@@ -1,4 +1,4 @@
-"""Learning rates of parts of a model, by epoch."""
+"""Learning rates of parts of a model, per epoch."""
 
 from types import SimpleNamespace
 
@@ -13,7 +13,7 @@ from capekit.errors import CapekitError
 
 @pytest.fixture
 def runner():
-    """A model of three parts, each parameter a group of its own as mmengine makes them; its rate is 1."""
+    """A model with three parts, each parameter in its own group as mmengine makes them; the rate is 1."""
     model = nn.ModuleDict(dict(back=nn.Linear(2, 2), backbone=nn.Linear(2, 2), head=nn.ModuleDict(dict(
         pyramid=nn.Linear(2, 2), layers=nn.Linear(2, 2)))))
     wrapper = build_optim_wrapper(model, dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1.0),

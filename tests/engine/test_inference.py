@@ -1,4 +1,4 @@
-"""Predicting episodes: images encoded once, supports prepared once, bounded memory, the answers of the plain loop."""
+"""Predicting episodes: images encoded once, supports prepared once, bounded memory, answers as the plain loop's."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_no_image_is_encoded_twice_and_no_support_set_prepared_twice(dataset):
     list(EpisodePredictor(estimator, dataset, batch_size=7).predict(plan))
     assert len(estimator.encoded) == len(np.unique(plan.rows)) and set(estimator.encoded.values()) == {1}
     assert sum(estimator.prepared) == len(plan) and sum(estimator.answered) == plan.queries.size
-    assert max(estimator.answered) == 6  # two episodes a batch
+    assert max(estimator.answered) == 6  # two episodes per batch
 
 
 @pytest.mark.parametrize('max_images', [1000, 4])

@@ -1,4 +1,4 @@
-"""Evaluation loops: what they read of a data loader, what they hand to an evaluator, what they hand to mmengine."""
+"""Evaluation loops: what they read from a data loader, what they pass to an evaluator and to mmengine."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""The protocol as a setting: what it writes into a config, what stands against it, what is refused."""
+"""The protocol as a setting: what it writes into a config, what takes precedence over it, what is refused."""
 
 import argparse
 from pathlib import Path

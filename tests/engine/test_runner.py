@@ -1,4 +1,4 @@
-"""The runner: what it brings whatever a config says, and mmengine's options that must arrive where they belong."""
+"""The runner: what it provides whatever a config says, and mmengine's options, which must reach their targets."""
 
 import itertools
 
@@ -17,7 +17,7 @@ from capekit.errors import CapekitError
 
 @pytest.fixture
 def runner():
-    """A runner that has no hooks and no model yet."""
+    """A runner without hooks and model."""
     runner = CapeRunner.__new__(CapeRunner)
     runner._hooks, runner.cfg = [], Config(dict())
     with DefaultScope.overwrite_default_scope('capekit'):
@@ -38,7 +38,7 @@ def test_own_hooks_are_there_once(runner, custom):
     runner.register_hooks(custom_hooks=custom)
     names = _names(runner)
     assert all(names.count(name) == 1 for name in OWN) and names[-1] == 'PlainCheckpointHook'
-    # In the places that the first release's list of custom hooks gave them.
+    # At the positions that the first release's list of custom hooks gave them.
     assert names.index('EpochSeedHook') == names.index('RuntimeInfoHook') + 1
     assert names.index('ProgressBarHook') == names.index('ParamSchedulerHook') + 1
 
@@ -54,7 +54,7 @@ def test_a_config_may_put_its_own_in_their_place(runner):
             for own in (EpochSeedHook, PlainCheckpointHook, ProgressBarHook)] == [1, 1, 1]
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason='the process group of this test is one of CPUs')
+@pytest.mark.skipif(torch.cuda.is_available(), reason='the process group of this test is for CPUs')
 @pytest.mark.parametrize(('options', 'expected'), [
     (dict(), False), (dict(find_unused_parameters=True), True),
     (dict(model_wrapper_cfg=dict(find_unused_parameters=True, broadcast_buffers=False)), True),
@@ -95,7 +95,7 @@ def test_an_epoch_of_so_many_batches(batches, expected, given):
 
 def test_other_runners_are_refused(repo, tmp_path):
     config = load_config(repo / 'configs/synthetic/protonet_r18_synthetic_1shot.py', dict(runner_type='Runner'))
-    with pytest.raises(CapekitError, match='runner_type Runner is no subclass of capekit.engine.runner.CapeRunner'):
+    with pytest.raises(CapekitError, match='runner_type Runner is not a subclass of capekit.engine.runner.CapeRunner'):
         build_runner(config, ['train'], tmp_path / 'work')
     config.runner_type = 'CapeRuner'
     with pytest.raises(CapekitError, match="runner_type: 'CapeRuner' is not a known runner; did you mean CapeRunner"):

@@ -1,4 +1,4 @@
-"""Tables, JSON, dumps, and the tool that scores them."""
+"""Tables, JSON, dumps, and the tool that scores dumps."""
 
 import importlib.util
 import json
@@ -122,7 +122,7 @@ def test_dump_of_a_filter_and_of_skipped_images(tmp_path):
     save_predictions(tmp_path / 'd.npz', plan, predictions(dataset, plan, 1.0), dict(dataset.source))
     again = dataset_of(load_predictions(tmp_path / 'd.npz'))
     assert again.source == dataset.source and len(again) == 7
-    # Another image gone since: the rows would number other instances.
+    # Another image has disappeared since: the rows would number other instances.
     (images / 'bird/1.jpg').unlink()
     with pytest.raises(CapekitError, match='other instances'):
         dataset_of(load_predictions(tmp_path / 'd.npz'))
@@ -166,12 +166,12 @@ def test_bad_dumps(tmp_path, dataset, plan):
     (dict(points=np.zeros((24, 4, 3))), r'points \(24, 4, 3\)'),
     (dict(points=np.array(['a'])), 'points .* <U1'),
     (dict(scores=np.zeros((24, 3))), r'scores \(24, 3\)'),
-    (dict(meta=np.array('[]')), 'meta is no dict'),
+    (dict(meta=np.array('[]')), 'meta is not a dict'),
     (dict(meta=np.array('{')), 'not a dump'),
     (dict(meta=dict(queries=None)), 'queries=None'),
     (dict(meta=dict(queries=0)), 'queries=0'),
-    (dict(meta=dict(queries=5)), 'no episodes of 5 queries'),
-    (dict(meta=dict(queries=4)), 'successive ones differ in their supports'),
+    (dict(meta=dict(queries=5)), 'do not form episodes of 5 queries'),
+    (dict(meta=dict(queries=4)), 'successive rows'),
 ])
 def test_a_dump_with_something_broken_in_it_is_one_line(dumps, tmp_path, change, message):
     with np.load(dumps[0]) as arrays:
@@ -199,7 +199,7 @@ def test_a_dump_without_scores_or_the_number_of_queries(dumps, tmp_path):
 
 @pytest.fixture
 def score(repo, monkeypatch, capsys):
-    """Calls tools/analysis/score.py in this process: (exit status, stdout, stderr)."""
+    """Call tools/analysis/score.py in this process: (exit status, stdout, stderr)."""
     spec = importlib.util.spec_from_file_location('score', repo / 'tools/analysis/score.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

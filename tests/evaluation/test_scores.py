@@ -1,4 +1,4 @@
-"""Metrics: the recorded numbers, mmpose as oracle, rows by hand, intervals and paired comparison."""
+"""Metrics: the recorded numbers, mmpose as the reference, rows by hand, intervals and paired comparison."""
 
 import json
 import time
@@ -29,7 +29,7 @@ def dataset(tmp_path):
 
 
 def noisy(dataset, rows, scale=0.15, seed=7) -> list:
-    """The protocol's recorded predictions: ground truth plus noise of a share of the longest box side."""
+    """The protocol's recorded predictions: ground truth plus noise, as a share of the longest box side."""
     rng = np.random.default_rng(seed)
     points = []
     for row in rows:
@@ -64,7 +64,7 @@ def test_unscored_rows_of_the_published_test(split1):
 
 
 def test_against_mmpose():
-    """Every row is one sample of mmpose's functions."""
+    """Every row is one sample for mmpose's functions."""
     pytest.importorskip('mmpose')
     from mmpose.evaluation.functional import keypoint_auc, keypoint_epe, keypoint_nme, keypoint_pck_accuracy
 
@@ -102,7 +102,7 @@ def test_against_mmpose():
 
 
 def hand_made(tmp_path, visibilities, width=101.0, height=41.0):
-    """Instances of one category of four keypoints in a box of 100 x 40 after clipping."""
+    """Instances of one category with four keypoints, in a box of 100 x 40 after clipping."""
     data = content(categories=[(1, 'cup', 4)], per_category=len(visibilities))
     for image, annotation, visible in zip(data['images'], data['annotations'], visibilities, strict=True):
         image.update(width=1000, height=1000)
@@ -247,11 +247,11 @@ def test_interval_is_that_of_episodes(tmp_path):
 
 
 def test_episodes_are_those_of_the_plan(tmp_path):
-    """With few instances successive episodes often share their support: rows alone do not tell them apart."""
+    """With few instances, successive episodes often share their support: rows alone do not tell them apart."""
     dataset = hand_made(tmp_path, [(2, 2, 2, 2)] * 4)
     plan = released_test_plan(dataset, 1, queries=2, episodes=100)
     changes = (plan.rows[1:, :-1] != plan.rows[:-1, :-1]).any(1).sum() + 1
-    assert changes < 85  # what reading episodes off the rows made of them
+    assert changes < 85  # the number that guessing episodes from the rows would find
     right = (np.arange(100) % 2 == 0)[:, None]
     points = dataset.keypoints[plan.queries, :, :2] + np.where(right, 0, 900.0)[..., None, None]
     report = evaluate(dataset, plan, points, resamples=4000)
@@ -283,7 +283,7 @@ def test_score_correlation(dataset):
     truth = {sign: evaluate(dataset, plan, points, np.exp(sign * np.nan_to_num(errors)).reshape(12, 4, -1), resamples=0)
              for sign in (-1, 1)}
     assert truth[-1]['score_correlation'] == pytest.approx(-1) and truth[1]['score_correlation'] == pytest.approx(1)
-    # Against the definition, on what is scored alone: other slots may hold anything.
+    # Checked against the definition, on scored keypoints alone: other slots may hold anything.
     scores = np.random.default_rng(0).random(errors.shape).astype(np.float32)
     known = np.isfinite(errors)
     ranks = [np.argsort(np.argsort(values[known])) for values in (errors, scores)]
@@ -291,7 +291,7 @@ def test_score_correlation(dataset):
     scores[~known] = np.nan
     report = evaluate(dataset, plan, points, scores, resamples=0)
     assert report['score_correlation'] == pytest.approx(expected) and 0 < abs(expected) < 0.5
-    # A point that is no number is as wrong as a point can be.
+    # A point that is not finite is as wrong as a point can be.
     worst = np.argwhere(known)[0]
     points[tuple(worst)] = np.nan
     scores[tuple(worst)] = 2
@@ -319,7 +319,7 @@ def test_comparison_is_paired(dataset):
     assert metric['a'] == pytest.approx(score_rows(dataset, rows, worse)['NME'])
     assert metric['b'] == pytest.approx(score_rows(dataset, rows, better)['NME'])
     assert metric['difference'] == pytest.approx(metric['b'] - metric['a'])
-    # The same noise, five percent smaller: seen through intervals that overlap when the two are looked at alone.
+    # The same noise, five percent smaller: detected although the intervals of the two on their own overlap.
     assert metric['low'] < metric['difference'] < metric['high'] < 0
     alone = [evaluate(dataset, plan, points, resamples=300)['overall']['metrics']['NME'] for points in (worse, better)]
     assert alone[0]['low'] < alone[1]['high']

@@ -16,7 +16,7 @@ CONFIGS = dict(capeformer='capeformer/capeformer_r50_mp100.py',
 
 @pytest.fixture(params=sorted(CONVERTERS))
 def released(request, shared):
-    """A method and a state dict with its published names; views of one zero, so that a file of it is small."""
+    """A method and a state dict with its published names; views of a single zero, so that its file is small."""
     keys = json.loads(str(np.load(shared / f'reference/parity/{request.param}_1shot.npz')['keys']))
     return request.param, {name: torch.zeros(()).expand(shape) for name, shape in keys}
 

@@ -1,9 +1,9 @@
-"""Records what every method answers, so that any clone can test that it still does.
+"""Records the answers of every method, so that any clone can test that they still hold.
 
     python tests/models/record.py [CASE ...]        # writes tests/models/recorded/CASE.npz
 
 Run it only on code that passes tests/models/test_parity.py, and only when an answer is meant to change. Weights, images
-and points are not stored, they follow from a recipe that depends on no library's defaults.
+and points are not stored; they follow from a recipe that depends on no library's defaults.
 """
 
 import sys
@@ -34,12 +34,12 @@ CASES = {
 
 
 def _random(name: str) -> np.random.RandomState:
-    """Numbers of this name alone; NumPy promises never to change what a RandomState gives."""
+    """Random numbers that depend on this name alone; NumPy promises never to change what a RandomState yields."""
     return np.random.RandomState(zlib.crc32(name.encode()))
 
 
 def _fill(place: int, name: str, value: torch.Tensor) -> torch.Tensor:
-    """A parameter or buffer of that shape, none of it zero: by its place, which stays where names change."""
+    """A parameter or buffer of that shape, without zeros: determined by its position, which stays when names change."""
     if not value.is_floating_point():
         return value
     draws = torch.from_numpy(_random(f'parameter {place}').standard_normal(tuple(value.shape)))
@@ -61,7 +61,7 @@ def estimator_of(case: str) -> torch.nn.Module:
 
 
 def episode_of(shots: int) -> Episode:
-    """Two episodes of 5 and 8 keypoints linked in a chain, one of them not visible in the first support, one in the
+    """Two episodes with 5 and 8 keypoints linked in a chain, one of them not visible in the first support, one in the
     query."""
     random, batch, slots = _random(f'{shots} shots'), len(COUNTS), max(COUNTS)
     blocks = random.randint(0, 256, (batch, shots + 1, 3, 8, 8)).astype(np.uint8)
@@ -77,7 +77,7 @@ def episode_of(shots: int) -> Episode:
 
 
 def answer(estimator: torch.nn.Module, shots: int) -> dict:
-    """Name -> array: points, scores and layers of the real slots (padding is free to differ), and every loss term."""
+    """Name -> array: points, scores and layers of the real slots (padding may differ), and every loss term."""
     episode = episode_of(shots)
     real = torch.arange(max(COUNTS)) < episode.num_keypoints[:, None]
     prediction = estimator(episode, mode='predict')
@@ -90,7 +90,7 @@ def answer(estimator: torch.nn.Module, shots: int) -> dict:
 
 
 def main() -> None:
-    """Write the cases that the command line names, or all."""
+    """Write the cases named on the command line, or all."""
     FOLDER.mkdir(exist_ok=True)
     for case in sys.argv[1:] or CASES:
         estimator = estimator_of(case)

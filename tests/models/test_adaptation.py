@@ -1,4 +1,4 @@
-"""Fine-tune and MAML: they learn from the supports, once for a set of supports, and leave the network as it was."""
+"""Fine-tune and MAML: they learn from the supports, once per support set, and leave the network unchanged."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""Keypoint padding against the recorded cases, its definition, and what no case settles."""
+"""Keypoint padding against the recorded cases, against its definition, and where no case decides."""
 
 import json
 
@@ -36,7 +36,7 @@ def test_recorded_cases(shared):
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_breadth_first_is_a_queue(data):
-    """Against a search with a plain queue, on graphs with repeated links, links to oneself and invisible keypoints."""
+    """Against a search with a plain queue, on graphs with repeated links, self-links and invisible keypoints."""
     count = data.draw(st.integers(1, 9))
     links = data.draw(st.lists(st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)), max_size=14))
     variant, kind = data.draw(st.sampled_from(['release', 'paper'])), data.draw(st.sampled_from(['uniform', 'mixup']))
@@ -65,7 +65,7 @@ def test_breadth_first_is_a_queue(data):
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10 ** 6), st.sampled_from(['uniform', 'mixup']), st.sampled_from(['release', 'paper']))
 def test_an_added_keypoint_is_the_same_place_in_every_image(seed, kind, variant):
-    """Padding and an affine map of the image may be swapped: lambda and links do not depend on the image."""
+    """Padding and an affine map of the image commute: lambda and links do not depend on the image."""
     generator = torch.Generator().manual_seed(seed)
     links = [torch.randint(0, 6, (5, 2), generator=generator), torch.randint(0, 9, (11, 2), generator=generator)]
     padding = Padding(kind, torch.tensor([6, 9]), links, 30, variant, MixupDraws.draw(links, 30))
@@ -120,7 +120,7 @@ def test_mixup_draws_follow_their_distributions():
 
 
 def test_draws_of_a_generator_are_those_of_its_device():
-    """A fixed seed gives a number that does not depend on where the links are: 'meta' stands for a GPU."""
+    """A fixed seed gives numbers that do not depend on where the links are: 'meta' stands for a GPU."""
     links = [torch.tensor(TRIANGLE, device='meta')]
     draws = MixupDraws.draw(links, 200, generator=torch.Generator().manual_seed(0))
     assert draws.ratios.device.type == draws.links.device.type == 'meta'
@@ -129,7 +129,7 @@ def test_draws_of_a_generator_are_those_of_its_device():
 @pytest.mark.parametrize('kind', ['zero', 'uniform', 'mixup'])
 @pytest.mark.parametrize('variant', ['release', 'paper'])
 def test_without_links(kind, variant):
-    """Also beside a category that has some: zero padding, and every keypoint is its own only neighbour."""
+    """Also next to a category that has some: zero padding, and every keypoint is its own only neighbour."""
     for others in ([], [torch.tensor(TRIANGLE)]):
         links = [torch.zeros(0, 2, dtype=torch.long), *others]
         padding = Padding(kind, torch.tensor([3] * len(links)), links, 8, variant, MixupDraws.draw(links, 8))
@@ -139,19 +139,19 @@ def test_without_links(kind, variant):
 
 
 def test_invisible_ends():
-    """Points of such a link keep their slots but are invisible, and have no chain."""
+    """The points of such a link keep their slots but are invisible and have no chain."""
     for variant in ('release', 'paper'):
         padding = _padding('uniform', 3, TRIANGLE, 9, variant)
         points, visible = padding.pad(torch.rand(1, 3, 2), torch.tensor([[True, True, False]]))
         assert visible[0].tolist() == [True, True, False, True, True, False, False, False, False]
         chains = [[0, 3], [3, 4], [4, 1]]
         assert padding.edges(visible)[0] == (TRIANGLE if variant == 'release' else []) + chains
-        # The invisible keypoint is reached in `release` alone.
+        # The invisible keypoint is reached in `release` only.
         assert (2 in padding.breadth_first(visible[:, None])[0, 0, 1]) is (variant == 'release')
 
 
 def test_links_given_twice():
-    """They carry points each, and are one edge of the graph."""
+    """Each carries points; in the graph they are one edge."""
     padding = _padding('uniform', 2, [[0, 1], [1, 0]], 4)
     visible = padding.pad(torch.rand(1, 2, 2), torch.ones(1, 2, dtype=torch.bool))[1]
     assert padding.edges(visible)[0] == [[0, 1], [1, 0], [0, 2], [2, 1], [1, 3], [3, 0]]

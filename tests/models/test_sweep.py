@@ -1,4 +1,4 @@
-"""What every method must do, whatever its idea. A new method adds a line to `METHODS`."""
+"""What every method must do, whatever its idea. For a new method, add a line to `METHODS`."""
 
 import dataclasses
 
@@ -82,7 +82,7 @@ METHODS = {
 
 @pytest.fixture(params=METHODS)
 def fresh(request, repo):
-    """A small version of each method as training finds it, in eval mode."""
+    """A small version of each method as it is when training starts, in eval mode."""
     config, options = METHODS[request.param]
     torch.manual_seed(0)
     return init_estimator(repo / config, cfg_options=options)
@@ -90,7 +90,7 @@ def fresh(request, repo):
 
 @pytest.fixture
 def estimator(fresh):
-    """The same, its zero-initialised layers moved."""
+    """The same, with its zero-initialised layers perturbed."""
     with torch.no_grad():
         for parameter in fresh.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
@@ -120,7 +120,7 @@ def test_answers_are_finite_and_in_shape(estimator, make_episode):
 
 
 def test_every_parameter_is_reached_from_its_start(fresh, make_episode):
-    """What starts at zero keeps gradients from what stands before it, for a step or two and not for ever."""
+    """Layers that start at zero block the gradients of those before them for a step or two, not for ever."""
     optimizer = torch.optim.SGD(fresh.train().parameters(), 0.1)
     unreached = dict(fresh.named_parameters())
     for _ in range(4):
@@ -157,7 +157,7 @@ def test_batch_is_one_by_one(estimator, make_episode):
 
 @pytest.mark.parametrize('shots', [1, 5])
 def test_supports_prepared_once_answer_all_their_queries(estimator, make_episode, shots):
-    """As many queries as one likes from one state, with the answers of the plain loop over pairs."""
+    """Any number of queries from one state, with the answers of the plain loop over pairs."""
     episode, others = make_episode(shots=shots), make_episode(batch=6, counts=(8,) * 6, shots=shots, seed=1)
     support = estimator.encode_support(episode.support_images.flatten(0, 1), episode.support_points.flatten(0, 1),
                                        episode.support_visible.flatten(0, 1))
@@ -186,10 +186,10 @@ def test_padding_changes_nothing(estimator, make_episode):
 
 def test_shot_order_changes_nothing(estimator, make_episode, request):
     if 'fmmp-release' in request.node.name:
-        pytest.skip("the released FMMP searches the query's graph as the last support shows it")
+        pytest.skip("the released FMMP searches the query's graph by what the last support shows")
     head = getattr(estimator, 'head', None)
     if getattr(head, 'shot_order', False):
-        head.shot_order = False  # what its numbering of the shots means: tests/models/heads/test_sdpnet.py
+        head.shot_order = False  # for its numbering of the shots, see tests/models/heads/test_sdpnet.py
     episode = make_episode(shots=3)
     answer = estimator(episode, mode='predict').points
     order = [2, 0, 1]

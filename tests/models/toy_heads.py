@@ -1,4 +1,4 @@
-"""Heads of no published method that show what the contract carries: links, keypoint names."""
+"""Heads of no published method that show what the contract supports: links, keypoint names."""
 
 import zlib
 
@@ -12,7 +12,7 @@ from capekit.structures import Prediction
 
 
 class SoftArgmaxHead(nn.Module):
-    """Keypoint tokens against the query's cells; the answer is the expected cell. A subclass makes the tokens."""
+    """Keypoint tokens against the query's cells; the answer is the expected cell. Subclasses make the tokens."""
 
     def __init__(self, in_channels, channels: int = 16):
         super().__init__()
@@ -36,7 +36,7 @@ class SoftArgmaxHead(nn.Module):
 
 @MODELS.register_module()
 class ToyGraphHead(SoftArgmaxHead):
-    """As GraphCape: support tokens exchange over the category's links."""
+    """Like GraphCape: support tokens exchange information over the category's links."""
 
     def __init__(self, in_channels, channels: int = 16):
         super().__init__(in_channels, channels)
@@ -56,7 +56,7 @@ class ToyGraphHead(SoftArgmaxHead):
 
 @MODELS.register_module()
 class ToyTextHead(SoftArgmaxHead):
-    """As text-prompted methods: a keypoint is what it is called; the supports only say which ones count."""
+    """Like text-prompted methods: a keypoint is represented by its name; supports only say which keypoints count."""
 
     def __init__(self, in_channels, channels: int = 16, words: int = 7):
         super().__init__(in_channels, channels)

@@ -46,7 +46,7 @@ def config(small, repo):
 
 @pytest.fixture
 def tool(repo, monkeypatch, capsys):
-    """Run tools/<name>.py with arguments; gives exit status, stdout and stderr."""
+    """Run tools/<name>.py with arguments; returns exit status, stdout and stderr."""
     def run(name, *arguments):
         monkeypatch.setattr(sys, 'argv', [f'tools/{name}.py', *map(str, arguments)])
         capsys.readouterr()
@@ -59,7 +59,7 @@ def tool(repo, monkeypatch, capsys):
 
 @pytest.fixture(scope='session')
 def trained(config, repo, tmp_path_factory):
-    """Work directory of an undisturbed run: three epochs."""
+    """Work directory of an uninterrupted run: three epochs."""
     work_dir = tmp_path_factory.mktemp('trained')
     argv, sys.argv = sys.argv, ['tools/train.py', str(config), '--work-dir', str(work_dir), '--deterministic']
     try:

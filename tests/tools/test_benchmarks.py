@@ -19,7 +19,7 @@ def test_methods_at_one_budget(small, tool, tmp_path):
     assert [(record['method'], record['rows']) for record in results['records']] == [('copy', 12), ('protonet', 12)]
     assert results['records'][1]['epochs'] == 1 and 'low' in results['records'][1]['metrics']['PCK@0.2']
     trained = (tmp_path / 'protonet/epoch_1.pth').stat().st_mtime_ns
-    arguments[arguments.index('--episodes') + 1] = 3  # a test of another length is no other training
+    arguments[arguments.index('--episodes') + 1] = 3  # the number of test episodes does not change the training
     assert tool('analysis/benchmark_synthetic', *arguments)[0] == 0
     assert [record['rows'] for record in json.loads((tmp_path / 'results.json').read_text())['records']] == [18, 18]
     assert (tmp_path / 'protonet/epoch_1.pth').stat().st_mtime_ns == trained
@@ -36,7 +36,7 @@ def test_schedules_are_stretched_to_the_budget(repo):
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
-    (['--methods', 'protnet'], 'valid: copy, capeformer'), (['--epochs', 0], 'more than nothing'),
+    (['--methods', 'protnet'], 'valid: copy, capeformer'), (['--epochs', 0], 'above 0'),
     (['--epochs', 1, '--minutes', 1], 'not allowed with'),
 ])
 def test_wrong_arguments_are_named(tool, tmp_path, arguments, message):

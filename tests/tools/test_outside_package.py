@@ -157,7 +157,7 @@ def package(config, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def run(package, repo):
-    """Run Python, where the package can be found and beside the repository nothing else; gives stdout."""
+    """Run Python where the package can be found and, apart from the repository, nothing else; returns stdout."""
     def run(*arguments, status=0):
         environment = dict(os.environ, PYTHONPATH=f'{repo}{os.pathsep}{package[0]}')
         done = subprocess.run([sys.executable, *map(str, arguments)], env=environment, capture_output=True, text=True,

@@ -1,4 +1,4 @@
-"""Testing through the tool: same numbers however it is run, a dump that scores the same, bad input named."""
+"""Testing through the tool: the same numbers however it is run, a dump that scores the same, bad input named."""
 
 import json
 import os
@@ -163,7 +163,7 @@ def test_convert_checkpoint(tmp_path, tool):
 
 @pytest.mark.parametrize('method', ['capeformer', 'fmmp', 'pomnet'])
 def test_a_published_file_becomes_ours(method, shared, repo, tmp_path, tool):
-    """As authors publish it: a state dict beside what training left."""
+    """As authors publish it: a state dict along with other remains of training."""
     keys = json.loads(str(np.load(shared / f'reference/parity/{method}_1shot.npz')['keys']))
     state = {name: torch.full((), 0.25).expand(shape) for name, shape in keys}
     torch.save(dict(state_dict=state, meta=dict(epoch=200), optimizer=dict(state={})), tmp_path / 'published.pth')

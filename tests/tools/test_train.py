@@ -1,4 +1,4 @@
-"""Training through the tool: what it leaves behind, and that a killed run goes on to the same weights."""
+"""Training through the tool: what it leaves behind, and that a killed run resumes to the same weights."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from capekit.checkpoint import read_checkpoint
 
 
 def _equal(a, b) -> bool:
-    """Two nested structures of tensors are equal to the bit."""
+    """Whether two nested structures of tensors are equal to the bit."""
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
     if isinstance(a, (list, tuple)):
@@ -33,7 +33,7 @@ def test_what_a_run_leaves(trained, config):
     assert any(name.startswith('best_PCK@0.2') for name in names)
     run = json.loads((trained / 'run.json').read_text())
     assert run['command'][1] == str(config) and run['torch'] == torch.__version__
-    # Weights-only reading, which `read_checkpoint` does, takes everything in it.
+    # Weights-only loading, as in `read_checkpoint`, accepts everything in it.
     assert read_checkpoint(trained / 'epoch_3.pth')['message_hub']['log_scalars']['train/loss']['values']
 
 
@@ -83,7 +83,7 @@ def test_another_models_checkpoint_is_refused(trained, config, tmp_path, tool, a
 
 
 def test_rates_of_parts_survive_a_resume(config, tmp_path, tool):
-    """Whether a run stops before, or after, the epoch in which the rate changes."""
+    """Whether a run stops before or after the epoch in which the rate changes."""
     changed = tmp_path / 'config.py'
     changed.write_text(f"""
 _base_ = {str(config)!r}
@@ -104,7 +104,7 @@ optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1
 @pytest.mark.parametrize('hook', [
     "dict(type='EMAHook')", "dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0002, update_buffers=True)"])
 def test_a_config_that_replaces_custom_hooks_loses_nothing(config, trained, tmp_path, tool, hook):
-    """Neither the plain checkpoints, which can be tested and resumed, nor the seeds of epochs."""
+    """Neither the plain checkpoints, which can be tested and resumed, nor the epoch seeds."""
     changed = tmp_path / 'config.py'
     changed.write_text(f"""
 _base_ = {str(config)!r}
@@ -114,7 +114,7 @@ custom_hooks = [{hook}]
     status, _, err = tool('train', changed, '--work-dir', tmp_path / 'whole', *options)
     assert status == 0, err
     content = read_checkpoint(tmp_path / 'whole/epoch_3.pth')
-    # The average is what is saved as the weights; the weights it was made of are those of a run without it.
+    # The average is saved as the weights; the weights it was made from are those of a run without it.
     assert not _equal(content['state_dict'], content['ema_state_dict'])
     plain = {name: value for name, value in content['ema_state_dict'].items() if name.startswith('module.')}
     assert _equal({name.removeprefix('module.'): value for name, value in plain.items()},

@@ -1,4 +1,4 @@
-"""Images of what a method does inside: one file a category, and bad input named."""
+"""Figures of what a method does inside: one file per category, and bad input named."""
 
 import pytest
 import torch
@@ -90,4 +90,4 @@ def test_random_weights_are_not_drawn(draw, fmmp):
 
 def test_another_method(draw, config):
     status, _, err, _ = draw(config, 'sampling')
-    assert status == 2 and '--what sampling is of FMMP' in err and 'CapeFormerHead' in err
+    assert status == 2 and '--what sampling is for FMMP' in err and 'CapeFormerHead' in err

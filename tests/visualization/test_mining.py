@@ -1,4 +1,4 @@
-"""FMMP's images show what was computed: the padded keypoints, and where each keypoint was read around."""
+"""FMMP's figures show what was computed: the padded keypoints, and what was read around each keypoint."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ OPTIONS = {'model.backbone.name': 'resnet10t.c3_in1k',
 
 @pytest.fixture
 def episode(make_episode):
-    """One, whose support does not show keypoint 1, nor its query keypoint 0."""
+    """One episode, whose support does not show keypoint 1 and whose query does not show keypoint 0."""
     return make_episode(batch=1, shots=1, counts=(5,), size=SIZE)
 
 
@@ -31,7 +31,7 @@ def estimator(request, repo):
 
 
 def _dots(axes):
-    """Pixels of the keypoints of a panel."""
+    """Pixel positions of the keypoints in a panel."""
     return np.array([line.get_xydata()[0] for line in axes.lines if line.get_marker() == 'o'])
 
 
@@ -66,7 +66,7 @@ def test_sampling_is_drawn_where_it_was_read(estimator, episode):
             np.testing.assert_allclose(crosses.get_offsets(), references * SIZE, rtol=1e-5)
             np.testing.assert_allclose(dots.get_offsets(), locations * SIZE, rtol=1e-4, atol=1e-4)
             np.testing.assert_allclose(dots.get_facecolors()[:, 3], weights / weights.max(), rtol=1e-5)
-            # One cross a reference, itself the first; weights of each head sum to 1.
+            # One cross per reference, the keypoint itself first; the weights of each head sum to 1.
             assert len(references) == head.num_references
             assert float(weights.sum()) == pytest.approx(8 if head.variant == 'paper' else 64, rel=1e-4)
         order = answer.extras['orders'][0, 0, keypoint]

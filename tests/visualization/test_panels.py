@@ -1,4 +1,4 @@
-"""Panels of test episodes: which are drawn, and how a score shows."""
+"""Panels of test episodes: which are drawn, and how a score is shown."""
 
 from types import SimpleNamespace
 
@@ -19,7 +19,7 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """What `draw_keypoints` was called with, of the predictions."""
+    """The arguments of `draw_keypoints`, for the predictions."""
     calls = []
 
     def draw(axes, image, points, visible, links, title, **options):

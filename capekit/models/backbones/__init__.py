@@ -1,7 +1,7 @@
 """Networks of other libraries, wrapped to give a list of feature maps (N, C_i, H_i, W_i), fine to coarse.
 
-A backbone has `channels` (of its maps) and may have `mean` and `std` (of its input, see `build_preprocessor`) and take
-`image_size` (of the crops, see `build_backbone`).
+A backbone has `channels` (of its maps). It may have `mean` and `std` (of its input, see `build_preprocessor`) and may
+take `image_size` (of the crops, see `build_backbone`).
 """
 
 from .build import build_backbone, build_preprocessor

@@ -1,4 +1,4 @@
-"""What an estimator settles about its backbones: the crop size they are made for, the input they want."""
+"""What an estimator settles for its backbones: the crop size they are built for, the input they expect."""
 
 from torch import nn
 
@@ -7,11 +7,11 @@ from capekit.registry import MODELS, find_option
 
 
 def build_backbone(config: dict, image_size: int | None) -> nn.Module:
-    """Build a backbone, telling it the crop size where its class asks for it.
+    """Build a backbone, passing it the crop size if its class takes one.
 
     Args:
         config: of a module (N, 3, H, W) -> list of feature maps, fine to coarse.
-        image_size: side of the crops in pixels, None where it is not known.
+        image_size: side of the crops in pixels, None if unknown.
     """
     if image_size is not None and find_option(MODELS, config, 'image_size'):
         if config.get('image_size', image_size) != image_size:
@@ -22,11 +22,11 @@ def build_backbone(config: dict, image_size: int | None) -> nn.Module:
 
 
 def build_preprocessor(config: dict | None, *backbones: nn.Module) -> nn.Module:
-    """Build a data preprocessor whose `mean` and `std` are those of the backbones, where the config states none.
+    """Build a data preprocessor whose `mean` and `std` are those of the backbones, unless the config states them.
 
     Args:
         config: None = `CapePreprocessor`.
-        backbones: all that see the normalised images.
+        backbones: all networks that see the normalised images.
     """
     config = dict(config or dict(type='CapePreprocessor'))
     for name in ('mean', 'std'):
@@ -35,7 +35,7 @@ def build_preprocessor(config: dict | None, *backbones: nn.Module) -> nn.Module:
             continue
         if len(wanted) > 1:
             values = ' and '.join(map(str, sorted(wanted)))
-            raise CapekitError(f'the backbones want input of different {name}: {values}; '
+            raise CapekitError(f'the backbones expect input of different {name}: {values}; '
                                f'state model.data_preprocessor.{name}')
         config[name] = wanted.pop()
     return MODELS.build(config)

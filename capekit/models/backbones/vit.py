@@ -1,4 +1,4 @@
-"""Plain vision transformers of timm as backbones: DINOv2, DINOv3 and their relatives."""
+"""Plain vision transformers from timm as backbones: DINOv2, DINOv3 and their relatives."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -18,16 +18,16 @@ from capekit.registry import MODELS
 class TimmViT(TimmNetwork):
     """Patch tokens of some blocks of a plain ViT, as feature maps; class and register tokens are left out.
 
-    All maps have the patch size as stride, and come in the order of the blocks. The network's final norm is applied to
-    each of them, as DINOv2's `get_intermediate_layers(norm=True)` does.
+    All maps have the patch size as stride and come in block order. The network's final norm is applied to each of them,
+    as in DINOv2's `get_intermediate_layers(norm=True)`.
 
     Args:
         name: timm's name, such as `vit_small_patch14_dinov2.lvd142m`, `vit_small_patch16_dinov3.lvd1689m`.
-        blocks: whose output to give, numbered from 0, or from -1 for the last. Later ones are left out.
-        position: how a learned position embedding gets from its own grid to the crop's. 'timm': once, when weights are
+        blocks: blocks whose output to return, numbered from 0, or from -1 for the last. Later blocks are removed.
+        position: how a learned position embedding is resampled to the crop's grid. 'timm': once, when weights are
             loaded, antialiased. 'hub': in every pass, by torch.hub's formula for DINOv2 (see `hub_position`); the
-            parameter keeps its own grid, as in files of the authors.
-        weights: None (random), 'pretrained' (fetched by timm when training starts) or the path of a local file
+            parameter keeps its own grid, as in the authors' files.
+        weights: None (random), 'pretrained' (downloaded by timm when training starts) or the path of a local file
             (.pth or .safetensors) with timm's parameter names.
         image_size: side of the crops in pixels, a multiple of the patch size; None = timm's for the name.
 
@@ -35,8 +35,8 @@ class TimmViT(TimmNetwork):
         channels: of the maps.
 
     Raises:
-        CapekitError: unknown name, block or way of resampling, no plain ViT, a crop size that is no multiple of the
-            patch size, weights that cannot be fetched, read or matched.
+        CapekitError: unknown name, block or way of resampling, a network that is not a plain ViT, a crop size that is
+            not a multiple of the patch size, weights that cannot be downloaded, read or matched.
     """
 
     PUBLISHED = 'pretrained'
@@ -48,15 +48,15 @@ class TimmViT(TimmNetwork):
         from timm.models.eva import Eva
         from timm.models.vision_transformer import VisionTransformer
         if not isinstance(model, (VisionTransformer, Eva)):
-            raise CapekitError(f'backbone {name!r} is no plain ViT; for convolutional and Swin networks: '
+            raise CapekitError(f'backbone {name!r} is not a plain ViT; for convolutional and Swin networks: '
                                "backbone=dict(_delete_=True, type='TimmPyramid', name=...)")
         if position == 'hub' and (model.pos_embed is None or model.num_prefix_tokens != 1 or model.no_embed_class):
             raise CapekitError(f"backbone {name!r}: position='hub' is for DINOv2 without registers; use 'timm'")
         patch, size = model.patch_embed.patch_size[0], image_size or model.patch_embed.img_size[0]
         if size % patch or size < patch:
             near = ' or '.join(str(n * patch) for n in (size // patch, size // patch + 1) if n)
-            raise CapekitError(f'backbone {name!r} cannot take image_size={size}: no multiple of its patches of '
-                               f'{patch} pixels; near it: {near}')
+            raise CapekitError(f'backbone {name!r} cannot take image_size={size}: not a multiple of its patches of '
+                               f'{patch} pixels; nearest: {near}')
         if position == 'hub':
             model.patch_embed.set_input_size(img_size=(size, size))
         else:
@@ -87,7 +87,7 @@ class TimmViT(TimmNetwork):
 
 
 class _BlockMaps(nn.Module):
-    """A ViT whose forward gives maps."""
+    """A ViT whose forward returns maps."""
 
     model: Any
 
@@ -101,13 +101,13 @@ class _BlockMaps(nn.Module):
 
 
 def hub_position(embedding: Tensor, size: int) -> Tensor:
-    """A position embedding for a grid of another size, as `torch.hub`'s DINOv2 without registers computes it.
+    """A position embedding resampled to a grid of another size, as `torch.hub`'s DINOv2 without registers computes it.
 
     Bicubic without antialiasing. The scale is (size + 0.1) / m, so that output i samples the old grid at
     (i + 0.5) * m / (size + 0.1) - 0.5.
 
     Args:
-        embedding: (1, 1 + m * m, C), the class token's first, which stays.
+        embedding: (1, 1 + m * m, C); the class token's comes first and stays.
         size: of the new grid.
 
     Returns:
@@ -123,7 +123,7 @@ def hub_position(embedding: Tensor, size: int) -> Tensor:
 
 
 def _block_numbers(name: str, blocks: Sequence[int], count: int) -> list[int]:
-    """Numbers from 0, rising."""
+    """Block numbers from 0, ascending."""
     numbers = sorted(number + count if number < 0 else number for number in blocks)
     if not numbers or len(set(numbers)) != len(numbers) or numbers[0] < 0 or numbers[-1] >= count:
         raise CapekitError(f'backbone blocks={tuple(blocks)}: {name!r} has the blocks 0 to {count - 1}, or -1 for the '

@@ -1,7 +1,7 @@
 """CapeFormer: matching makes proposals, a decoder refines them (Shi et al., CVPR 2023).
 
 Section and equation numbers are the paper's. Where the paper is silent, this is what the released model computes, so
-that its published checkpoints answer here as they do there; `tools/convert_checkpoint.py` renames their parameters.
+that its published checkpoints give the same answers here; `tools/convert_checkpoint.py` renames their parameters.
 """
 
 from collections.abc import Sequence
@@ -54,12 +54,12 @@ class CapeFormerHead(nn.Module):
     """Matching stage and refine stage on the coarsest feature map.
 
     Args:
-        in_channels: of the backbone's maps, fine to coarse; the coarsest is read.
+        in_channels: of the backbone's maps, fine to coarse; only the coarsest is used.
         channels: C of every token.
         num_heads, hidden_channels, dropout: of every transformer layer.
         identifier: 'fixed' (sine numbering of the slots), 'learned' or 'none' (table 5).
         num_slots: the numbering's length; an identifier depends on it, not on how many keypoints a category has.
-        encoder: 'joint' (pixels and keypoints attend to each other) or 'detr' (pixels only) (table 3).
+        num_slots: length of the numbering; an identifier depends on it, not on how many keypoints a category has.
         encoder_layers: layers of either encoder.
         decoder_layers: refine layers; 0 is the one-stage model, whose answer is the proposals (table 3).
         heatmap_weight, proposal_weight, layer_weight: loss weights; 0 leaves the term out (table 4).
@@ -146,9 +146,9 @@ class CapeFormerHead(nn.Module):
     def _decode(self, pixels, pixel_position, tokens, identifiers, masked, start) -> Tensor:
         """Section 3.5: (L, B, K, 2), the points after each layer.
 
-        A layer's report reads the normalised token, the chain from layer to layer the plain one. Reports keep the
-        gradient of the point their layer started from, the chain does not: layer l's loss reaches the MLPs of layers l
-        and l - 1.
+        The points reported per layer are read from the normalised token; the chain from layer to layer uses the plain
+        one. Reported points keep the gradient of the point their layer started from, the chain does not: the loss of
+        layer l reaches the MLPs of layers l and l - 1.
         """
         reports = []
         for layer, mlp in zip(self.decoder, self.offset_mlps, strict=True):
@@ -168,7 +168,7 @@ class CapeFormerHead(nn.Module):
         points, visible = episode.query_points, episode.query_visible
         heatmaps, weight = gaussian_heatmaps(points, visible, self.heatmap_size, self.sigma)
         weight = weight & prediction.extras['mask']
-        points = points.masked_fill(~visible[..., None], 0)  # those coordinates mean nothing, not even finite
+        points = points.masked_fill(~visible[..., None], 0)  # those coordinates are meaningless, even nan
 
         losses = self.matching_losses(prediction.extras, heatmaps, points, weight)
         if self.layer_weight and prediction.layers is not None:

@@ -1,8 +1,8 @@
-"""FMMP: fine-grained, structure-aware features mined again and again, and padded keypoints (Chen et al., CVPR 2025).
+"""FMMP: fine-grained, structure-aware features mined recurrently, and padded keypoints (Chen et al., CVPR 2025).
 
-Equation, figure and table numbers are the paper's. Two variants, see `FMMPHead`: 'paper' is the text where it speaks,
-elsewhere the published code (`configs/fmmp/README.md` lists where); 'release' is what the published code computes and
-its checkpoints were trained with. `tools/convert_checkpoint.py` renames the latter's parameters.
+Equation, figure and table numbers are the paper's. There are two variants, see `FMMPHead`: 'paper' follows the text,
+and where that is silent the published code (`configs/fmmp/README.md` lists where); 'release' is what the published code
+computes and its checkpoints were trained with. `tools/convert_checkpoint.py` renames the parameters of the latter.
 """
 
 from collections.abc import Sequence
@@ -36,43 +36,44 @@ from capekit.structures import Episode, Prediction, Task
 
 @MODELS.register_module()
 class FMMPHead(nn.Module):
-    """Recurrent mining on maps of several strides, of keypoints padded to `num_slots`.
+    """Recurrent mining on maps of several strides, with keypoints padded to `num_slots`.
 
-    It pads by itself, on the device, in training with draws that the query shares; an `Episode` holds raw keypoints.
-    Slots that a support does not see are masked in its mining; query mining masks nothing, as released, so there slots
-    that nothing supervises (zero padding, unseen keypoints) are attended to as well.
+    The head does the padding, on the device; in training the query shares the draws. An `Episode` holds raw keypoints.
+    Slots that a support does not see are masked in its mining; query mining masks nothing, as released, so slots that
+    are not supervised (zero padding, unseen keypoints) are attended to there as well.
     A support without any visible keypoint counts for nothing: its mining attends to the first slot, so that the softmax
-    stays finite, and no mean includes it. Where no support shows anything, mining starts from zeros.
-    No confidence is predicted: a keypoint's score is 1 where some support shows it, else 0.
+    stays finite, and no mean includes it. If no support shows anything, mining starts from zeros.
+    No confidence is predicted: a keypoint's score is 1 if some support shows it, else 0.
 
     Args:
         in_channels: of the backbone's maps, fine to coarse.
         channels: C of every token and pyramid level, a multiple of 4 (sine and cosine of x and y).
         num_heads, hidden_channels, dropout: of attention and feed-forward.
-        num_points: points that a head reads of every level.
-        num_slots: K of the paper, keypoints after padding; identifiers depend on it.
+        num_points: points that each head reads per level.
+        num_slots: the paper's K, keypoints after padding; identifiers depend on it.
         num_layers: L, recurrent layers.
-        num_references: M, keypoints that one reads around, itself the first.
-        variant: 'paper', equation 7 with as many heads as references; 'release', an attention of `num_heads` heads for
-            each. They also pad differently, see `models/padding.py`, and where several supports see different
-            keypoints, the query's breadth-first order is that of what any support sees in 'paper', of what the last
-            one sees in 'release', whose answer thus depends on the order of the supports. Coordinates of invisible
-            support keypoints are not read in 'paper'; 'release' reads around them wherever they are.
+        num_references: M, keypoints whose surroundings each keypoint reads, itself the first.
+        variant: 'paper', equation 7 with as many heads as references; 'release', an attention with `num_heads` heads
+            per reference. They also pad differently, see `models/padding.py`. Where several supports see different
+            keypoints, the query's breadth-first order follows what any support sees in 'paper', but what the last one
+            sees in 'release', whose answer thus depends on the order of the supports. 'paper' does not read coordinates
+            of invisible support keypoints; 'release' reads around them wherever they are.
         pooling: support features that mining starts from: 'heatmap', pooled under a Gaussian (section 3.2), or 'point',
             the bilinear value at the keypoint (the released code).
         mining: 'recurrent'; 'support_first', all support layers before all query layers (table 4, S3Q3);
             'query_only', no support mining (table 3, row 1).
-        structure: whose neighbours references are: 'links'; 'all', every keypoint's (table 4, AllLink); 'none', all
-            references are the keypoint itself (NoneLink, and rows 1 and 2 of table 3). Padding uses the links anyway.
+        structure: whose neighbours the references are: 'links'; 'all', every keypoint's (table 4, AllLink); 'none', all
+            references are the keypoint itself (NoneLink, and rows 1 and 2 of table 3). Padding always uses the links.
         train_padding, test_padding: 'zero', 'uniform' or 'mixup' (tables 3 and 4). Mixup at test uses the same draws
             for every episode, from a fixed seed.
         alpha: of mixup's Beta(alpha, alpha).
-        mix_weight: beta of equation 9; 0 leaves the loss of padded keypoints out (table 3, row 4).
+        mix_weight: beta of equation 9; 0 leaves out the loss of padded keypoints (table 3, row 4).
         reduction: 'paper', distances summed over keypoints and averaged over layers (equations 10, 11); 'release', the
             mean over visible keypoints, summed over layers.
-        matching_weight: of a loss of ours, for training from random weights within minutes; 0 leaves it out. Mining
-            reads at places and never compares, so it learns late that features are to be alike where keypoints are;
-            this says so from the start: cross-entropy of where on each level the first features are found again.
+        matching_weight: weight of our own loss, for training from random weights within minutes; 0 leaves it out.
+            Mining reads at places and never compares, so it is slow to learn that features of the same keypoint should
+            be alike; this loss says so from the start: the cross-entropy of finding the first features again, on each
+            level.
         heatmap_size, sigma: of the pooling and of that loss, in cells.
     """
 
@@ -113,7 +114,7 @@ class FMMPHead(nn.Module):
         self.query_layers = miners(num_layers)
         self.position_mlp = nn.Sequential(nn.Linear(channels, channels), nn.GELU(), nn.Linear(channels, channels))
         self._init_transformer()
-        # After the initialisation: their last layers start at zero, so all keypoints start at the middle.
+        # After the initialisation: their last layers start at zero, so all keypoints start at the centre.
         self.offset_mlps = nn.ModuleList(MLP(channels, 2) for _ in range(num_layers))
         self.register_buffer('identifiers', sine_grid(1, num_slots, channels), persistent=False)
 
@@ -136,17 +137,17 @@ class FMMPHead(nn.Module):
         """Pad the supports, order their keypoints, and mine what does not depend on a query.
 
         `padding`, the `Padding` of the B categories; `padded_points` (B, S, T, 2), `padded_visible` (B, S, T) and
-        `orders` (B, S, T, M), the slots that each one reads around; `query_order` (B, T, M); `first` (B, T, C), the
+        `orders` (B, S, T, M), the slots that each slot reads around; `query_order` (B, T, M); `first` (B, T, C), the
         features that mining starts from; `tokens` (B, T, C) after the support layers that need no query; `seen` (B, K)
-        bool, what some support shows; where more support layers follow, the supports' pyramid.
+        bool, what some support shows; if more support layers follow, the supports' pyramid.
         """
         padding = self._padding(task.num_keypoints, task.links)
         points, visible = support['points'], support['visible']
         points = (points.nan_to_num() if self.variant == 'release'
                   else points.masked_fill(~visible[..., None], 0))
         slots = points.shape[2]
-        # Several supports may see different keypoints; the query has one order. In 'paper' a link counts whose ends
-        # are seen by any supports, not necessarily by the same one: so first what any sees, then padding.
+        # Several supports may see different keypoints; the query has one order. In 'paper' a link counts if its ends
+        # are seen by any supports, not necessarily by the same one: so first what any support sees, then padding.
         _, any_visible = padding.pad(points[:, :1], visible.any(1, keepdim=True))
         points, visible = padding.pad(points, visible)
         orders = self._orders(padding, visible)
@@ -170,8 +171,8 @@ class FMMPHead(nn.Module):
     def answer(self, state: dict, query: dict) -> Prediction:
         """Answer B queries; see `models/heads/__init__.py`.
 
-        `extras`: of `prepare` all but the pyramid and `tokens`; `padded_layers` (L, B, T, 2), all slots after each
-        layer, of which `layers` are the first K; `levels`, the query's pyramid.
+        `extras`: what `prepare` returns except the pyramid and `tokens`; `padded_layers` (L, B, T, 2), all slots after
+        each layer, of which `layers` are the first K; `levels`, the query's pyramid.
         """
         levels, tokens = self._levels(query), state['tokens']
         logits = tokens.new_zeros(*tokens.shape[:2], 2)  # sigma^-1(0.5), section 3.2
@@ -194,22 +195,22 @@ class FMMPHead(nn.Module):
     def _padding(self, num_keypoints: Tensor, links: list) -> Padding:
         kind, draws = self.train_padding if self.training else self.test_padding, None
         if kind == 'mixup':
-            generator = None if self.training else torch.Generator().manual_seed(0)  # the CPU's, for all devices
+            generator = None if self.training else torch.Generator().manual_seed(0)  # on the CPU, for all devices alike
             draws = MixupDraws.draw(links, self.num_slots, self.alpha, generator)
         return Padding(kind, num_keypoints, links, self.num_slots, self.variant, draws)
 
     def _orders(self, padding: Padding, visible: Tensor) -> Tensor:
-        """visible (B, S, T) -> (B, S, T, M): the slots whose places each slot reads around."""
+        """visible (B, S, T) -> (B, S, T, M): the slots that each slot reads around."""
         if self.structure == 'links':
             return padding.breadth_first(visible, self.num_references)
         itself = torch.arange(self.num_slots, device=visible.device)[:, None].expand(
             *visible.shape, self.num_references)
         if self.structure == 'none':
             return itself
-        # All visible keypoints are neighbours of one another: oneself, then the first others.
+        # All visible keypoints are neighbours of one another: first the keypoint itself, then the first others.
         others = (~visible).long().argsort(dim=-1, stable=True)[..., :self.num_references]
         others = others[..., None, :].expand_as(itself)
-        late = (others == itself).long().cumsum(-1).bool()  # from oneself on, take the next
+        late = (others == itself).long().cumsum(-1).bool()  # from the keypoint itself on, take the next
         after = torch.cat((others[..., 1:], others[..., -1:]), -1)
         others = torch.where(late, after, others)[..., :-1]
         reached = visible[..., None] & visible.gather(-1, others.flatten(-2)).view_as(others)
@@ -234,7 +235,7 @@ class FMMPHead(nn.Module):
     def _mine_support(self, layer: nn.Module, tokens: Tensor, levels: list, state: dict) -> Tensor:
         """Equation 3 on every support, then the mean over those that see a keypoint: (B, T, C).
 
-        Section 3.5 divides by N; one that does not see the keypoint has mined nothing, and is left out, as released.
+        Section 3.5 divides by N; one that does not see the keypoint has mined nothing and is left out, as released.
         """
         visible = state['padded_visible']
         tokens = tokens[:, None].expand(-1, visible.shape[1], -1, -1).flatten(0, 1)

@@ -1,7 +1,7 @@
 """POMNet: keypoint features refined by attention, matched with the query by convolutions (Xu et al., ECCV 2022).
 
 Section and equation numbers are the paper's. Where the paper is silent, this is what the released model computes, so
-that its published checkpoints answer here as they do there; `tools/convert_checkpoint.py` renames their parameters.
+that its published checkpoints give the same answers here; `tools/convert_checkpoint.py` renames their parameters.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from capekit.models.losses import heatmap_mse
 from capekit.registry import MODELS
 from capekit.structures import Episode, Prediction, Task
 
-# Keypoints decoded at a time on a CPU, where four of them at full size still fit the cache: a tenth faster than all.
+# Keypoints decoded at a time on a CPU, where four at full size still fit the cache: a tenth faster than all at once.
 CPU_PAIRS = 4
 
 
@@ -87,8 +87,8 @@ class ConvolutionMatching(nn.Module):
     def forward(self, pixels: Tensor, tokens: Tensor, sample: Tensor) -> Tensor:
         """pixels (B, C, H, W), P keypoints (P, C) and their samples (P,) -> heat maps (P, 8 H, 8 W)."""
         channels, size = pixels.shape[1], pixels.shape[-2:]
-        # A convolution is linear: its pixel half is one for all keypoints of a sample. Its other half sees a constant
-        # image, where only how many of the nine taps fall outside tells one place from another.
+        # A convolution is linear: its pixel half is the same for all keypoints of a sample. Its other half sees a
+        # constant image, where only the number of the nine taps that fall outside differs from place to place.
         pixel_weight, token_weight = self.conv.weight.split(channels, 1)
         taps = torch.einsum('pi,oit->pot', tokens, token_weight.flatten(2))
         inside = F.unfold(pixels.new_ones(1, 1, *size), 3, padding=1)[0].to(taps.dtype)  # (9, HW)
@@ -106,7 +106,7 @@ class InnerProductMatching(nn.Module):
     def forward(self, pixels: Tensor, tokens: Tensor, sample: Tensor) -> Tensor:
         """As `ConvolutionMatching`."""
         similarity = torch.einsum('pc,pchw->phw', tokens, pixels[sample]) / pixels.shape[1] ** 0.5
-        # Zeros around it: repeating the border, as resizing does, would leave maxima there without a place.
+        # Zeros around it: repeating the border, as resizing does, would create flat maxima there.
         similarity = F.pad(similarity[:, None], (1, 1, 1, 1))
         return F.interpolate(similarity, scale_factor=8, mode='bilinear', align_corners=False)[:, 0, 8:-8, 8:-8]
 
@@ -115,10 +115,10 @@ class InnerProductMatching(nn.Module):
 class POMNetHead(nn.Module):
     """Keypoint Interaction Module and Matching Head on the coarsest feature map.
 
-    The papers' estimator has two backbones: give `CapeEstimator` a `support_backbone`.
+    The paper's estimator has two backbones: give `CapeEstimator` a `support_backbone`.
 
     Args:
-        in_channels: of the backbones' maps, fine to coarse; the coarsest is read.
+        in_channels: of the backbones' maps, fine to coarse; only the coarsest is used.
         channels: C of every token.
         num_heads, hidden_channels, dropout: of every transformer layer.
         encoder_layers: layers over the query's pixels.
@@ -126,12 +126,12 @@ class POMNetHead(nn.Module):
         self_attention, cross_attention: of the blocks; without both there is no module (rows 1, 3 and 4 of table 3).
         matching: 'convolution', or 'inner_product' (row 2 of table 3).
         decoder_channels: of the Matching Head's deconvolutions.
-        max_pairs: keypoints that go through the Matching Head at a time in eval mode.
+        max_pairs: keypoints that pass through the Matching Head at a time in eval mode.
         reduction: 'release' (default: the published checkpoints and numbers come from it) divides a sample's squared
-            error by `num_slots`, so that keypoints weigh equally; 'paper' by its number of valid keypoints, so that
-            categories do (equation 3).
+            error by `num_slots`, so that keypoints have equal weight; 'paper' divides by its number of valid keypoints,
+            so that categories have (equation 3).
         num_slots: of the released loss; nothing else depends on it.
-        refine: of the decoded maxima, see `decode_heatmaps`.
+        refine: refinement of the decoded maxima, see `decode_heatmaps`.
         heatmap_size: of the support pooling. Predicted maps are eight times the feature map's size.
         sigma: of the Gaussian targets, in cells.
     """
@@ -193,7 +193,7 @@ class POMNetHead(nn.Module):
     def answer(self, state: dict, query: dict) -> Prediction:
         """Answer B queries; see `models/heads/__init__.py`.
 
-        `extras`: `mask` (B, K) bool, `heatmaps` (B, K, H, W), `maxima` (B, K), which the scores clamp to [0, 1].
+        `extras`: `mask` (B, K) bool, `heatmaps` (B, K, H, W), `maxima` (B, K), the unclamped scores.
         """
         mask, pixels = state['mask'], query['pixels']
         tokens = self.interact(state['tokens'], pixels, mask)
@@ -213,12 +213,12 @@ class POMNetHead(nn.Module):
         return self.interaction_norm(tokens)
 
     def _pairs(self, mask: Tensor) -> tuple:
-        """Which keypoints to match, (B, K) bool, and for every slot the place of its answer among them, (B, K) int64.
+        """Which keypoints to match, (B, K) bool, and for every slot the index of its answer among them, (B, K) int64.
 
         The masked slots of a sample all hold the same token, so one of them is matched for all. In training none is:
-        they are not supervised, and BatchNorm is to see keypoints that exist.
+        they are not supervised, and BatchNorm should see keypoints that exist.
         """
-        first = (~mask).int().argmax(1, keepdim=True)  # the first masked slot; slot 0 where none is
+        first = (~mask).int().argmax(1, keepdim=True)  # the first masked slot; slot 0 if there is none
         pairs = mask if self.training and mask.any() else mask.scatter(1, first, True)
         place = (pairs.flatten().cumsum(0) - 1).view_as(pairs)
         return pairs, torch.where(mask, place, place.gather(1, first))

@@ -1,8 +1,8 @@
-"""ProtoNet for keypoints: each is looked for where the query is most like its prototype (Snell et al., NeurIPS 2017).
+"""ProtoNet for keypoints: each is found where the query is most like its prototype (Snell et al., NeurIPS 2017).
 
-There is no released code. The CAPE papers say that a prototype is made for each keypoint from features of stage 3 and
-the nearest location of the query is its answer (Xu et al., ECCV 2022, section 5.2); what they leave open is settled
-here: the distance and the loss of the paper on prototypical networks, with the pooling that POMNet uses.
+There is no released code. The CAPE papers say that a prototype is made for each keypoint from features of stage 3, and
+that the nearest location of the query is its answer (Xu et al., ECCV 2022, section 5.2). What they leave open is chosen
+here: the distance and the loss of the paper on prototypical networks, with POMNet's pooling.
 """
 
 import math
@@ -22,14 +22,14 @@ class ProtoNetHead(nn.Module):
     """Prototypes of keypoints against the locations of one feature map.
 
     The distance is the squared Euclidean one, which the authors of prototypical networks found better than the cosine,
-    averaged over channels and times a learned scale: averaged, it is of one size for every backbone; the scale lets
-    softmax be as sharp as the data ask for. The loss is theirs with locations in place of classes: cross-entropy of
+    averaged over channels and times a learned scale: the average has the same magnitude for every backbone; the scale
+    lets softmax be as sharp as the data require. The loss is theirs with locations instead of classes: cross-entropy of
     softmax(-distance) with the cell that holds the true point.
 
     Args:
-        scale: of the distances at the start.
+        scale: initial scale of the distances.
         heatmap_size: of the support pooling, in cells.
-        sigma: of the heat maps that weigh it.
+        sigma: of the Gaussian that weights it, in cells.
     """
 
     def __init__(self, scale: float = 10.0, heatmap_size: int = 64, sigma: float = 2.0):

@@ -1,4 +1,4 @@
-"""SDPNet: the support's meaning and structure steer matching and refinement (Ren et al., CVPR 2024).
+"""SDPNet: the semantics and structure of the supports steer matching and refinement (Ren et al., CVPR 2024).
 
 Section, equation and table numbers are the paper's. Neither code nor supplement was ever published: where the paper is
 silent, the docstring of the part says what is done here and why.
@@ -52,8 +52,8 @@ class KeypointFeatures(nn.Module):
     """Section 3.1: from the keypoint features of S instances to those of the category.
 
     There is one for semantic and another for structural features. 'average' and 'weighted' (table 1) aggregate the
-    initial features, 'interaction' lets the instances exchange first. The paper gives no number of rounds: two, the
-    least that is "iteratively".
+    initial features, 'interaction' lets the instances exchange information first. The paper does not give the number of
+    rounds: here two, the least that can be called "iteratively".
     """
 
     def __init__(self, aggregation: Aggregation, layers: int, channels: int, heads: int, hidden: int, dropout: float):
@@ -73,11 +73,11 @@ class KeypointFeatures(nn.Module):
 class SDPNetHead(nn.Module):
     """Matching on the coarsest map of the backbone, refinement on its finest, both steered by the support.
 
-    Keypoints count where at least one support sees them: the aggregation leaves out the others. CapeFormer, which
-    averages, asks for all.
+    Keypoints count if at least one support sees them: the aggregation leaves out the other supports. CapeFormer, which
+    averages, requires all of them.
 
     Args:
-        in_channels: of the backbone's maps, fine to coarse; the finest and the coarsest are read.
+        in_channels: of the backbone's maps, fine to coarse; the finest and the coarsest are used.
         channels: C of every token.
         num_heads, hidden_channels, dropout: of every transformer layer; CapeFormer's.
         num_slots: length of the keypoint numbering; an identifier depends on it, not on how many a category has.
@@ -88,21 +88,21 @@ class SDPNetHead(nn.Module):
             that a model trained with one shot has an encoding for the fifth.
         encoder_layers: of the joint encoder; CapeFormer's.
         query_features: what refinement samples (table 2): the coarse map after the joint encoder ('low'), the finest
-            one ('high'), or the finest after the dynamic convolution ('dynamic'). Section 4.4 drops what is made for
-            high resolution with ResNet-50: 'low'.
+            one ('high'), or the finest after the dynamic convolution ('dynamic'). Section 4.4 drops the parts for high
+            resolution with ResNet-50: 'low'.
         kernel_size: S of the dynamic kernels.
-        stages: T; the paper gives no number, this is CapeFormer's.
+        stages: T; the paper does not give it, this is CapeFormer's.
         structure: how the prior structure is predicted (table 3): 'global', 'concatenation', 'attention', or 'none', no
-            graph convolution at all. The regressions pass through the same softmax as equation 3, so that rows sum to
-            1 in all of them.
-        graph_layers: graph convolutions in a stage and in the reconstruction; "all layers" of a stage are at least two.
+            graph convolution at all. The regressions pass through the same softmax as equation 3, so that rows sum to 1
+            in all cases.
+        graph_layers: graph convolutions per stage and in the reconstruction; "all layers" of a stage are at least two.
         modulation: of the graph convolution (table 3): 'shared', 'fixed', or 'self', see `GraphConvolutions`.
         spread: factor of the sampling offsets (table 4): 'none', 'support', or 'difference', see `SamplingSpread`.
         shared_spread: one factor for all offsets of a keypoint, or one each.
-        sampling_points: that a head reads in a stage; Deformable DETR's.
-        mask_ratio: of the support keypoints masked for reconstruction; the paper says "some".
+        sampling_points: points that each head reads per stage; Deformable DETR's.
+        mask_ratio: share of the support keypoints masked for reconstruction; the paper says "some".
         sparsity_form: 'l1' is equation 8 to the letter, which under the softmax of equation 3 is constant and has no
-            gradient; 'balanced' (default) is the form that acts, see `layers.sparsity`.
+            gradient; 'balanced' (default) is a form that has an effect, see `layers.sparsity`.
         heatmap_weight, proposal_weight, stage_weight: of CapeFormer's loss, with its values; 0 leaves a term out.
         reconstruction_weight, sparsity_weight: of equations 7 and 8; the paper gives none. 0 leaves a term out.
         similarity_error: 'squared' or 'cross_entropy', as for CapeFormer.
@@ -161,7 +161,7 @@ class SDPNetHead(nn.Module):
             if structure != 'none':
                 graph = GraphConvolutions(channels, graph_layers, modulation, num_slots, dropout)
             self.stages.append(RefinementStage(*transformer, graph, spread, shared_spread, sampling_points))
-        # The parts that CapeFormer has too start as there.
+        # The parts shared with CapeFormer start as they do there.
         for part in self.modules():
             if isinstance(part, (PostNormAttention, FeedForward, ProposalGenerator)):
                 for parameter in part.parameters():
@@ -175,8 +175,8 @@ class SDPNetHead(nn.Module):
                     seen=seen)
 
     def encode_query(self, maps: list) -> dict:
-        """`coarse` (N, C, h, w), projected; `fine` (N, C_in, H, W), where it is read, is not: it is eight times
-        smaller so, and evaluation keeps it of every image.
+        """`coarse` (N, C, h, w), projected; `fine` (N, C_in, H, W), if it is used, is not: it is eight times smaller
+        this way, and evaluation keeps it for every image.
         """
         query = dict(coarse=self.query_projection(maps[-1]))
         if self.fine_projection is not None:
@@ -184,7 +184,7 @@ class SDPNetHead(nn.Module):
         return query
 
     def prepare(self, support: dict, task: Task) -> dict:
-        """Sections 3.1 and 3.3, what the supports say alone.
+        """Sections 3.1 and 3.3: everything that depends on the supports alone.
 
         `semantic` (B, K, C), `seen` (B, S, K) and `mask` (B, K) bool, `instance_weights` (B, S, K) of the semantic
         features; with a structure `structure` (B, K, K); with its reconstruction `reconstruction` (B, S, K, 2).
@@ -209,15 +209,15 @@ class SDPNetHead(nn.Module):
 
     @staticmethod
     def _real(seen: Tensor, num_keypoints: Tensor) -> Tensor:
-        """(B, S, K) bool, (B,) int64 -> (B, S, K) bool, False in the slots that are padding."""
+        """(B, S, K) bool, (B,) int64 -> (B, S, K) bool, False in padding slots."""
         return seen & (torch.arange(seen.shape[2], device=seen.device) < num_keypoints[:, None])[:, None]
 
     def answer(self, state: dict, query: dict) -> Prediction:
         """Answer B queries; see `models/heads/__init__.py`. Links are not used: the structure is predicted.
 
         `extras`: `mask` (B, K) bool; `similarity` (B, K, h, w) logits, `proposals` and `peaks` (B, K, 2), see
-        `ProposalGenerator`; of the stages `locations` (T, B, K, M, P, 2), `weights` (T, B, K, M, P) and `spread`
-        (T, B, K, ...), see `RefinementStage`; `instance_weights`, `structure` and `reconstruction` of `prepare`; with
+        `ProposalGenerator`; per stage `locations` (T, B, K, M, P, 2), `weights` (T, B, K, M, P) and `spread`
+        (T, B, K, ...), see `RefinementStage`; `instance_weights`, `structure` and `reconstruction` from `prepare`; with
         a structure `edge_density` (B,).
         """
         semantic, mask, structure = state['semantic'], state['mask'], state.get('structure')
@@ -249,14 +249,14 @@ class SDPNetHead(nn.Module):
         """Section 3.4.
 
         Returns:
-            CapeFormer's `heatmap_loss` and `proposal_loss`, `stage_loss<t>`, its L1 of every stage;
+            CapeFormer's `heatmap_loss` and `proposal_loss`; `stage_loss<t>`, its L1 loss at every stage;
             `reconstruction_loss` (equation 7) and `sparsity_loss` (equation 8), all weighted; `edge_density`, for the
             log only.
         """
         extras, points, visible = prediction.extras, episode.query_points, episode.query_visible
         heatmaps, weight = gaussian_heatmaps(points, visible, self.heatmap_size, self.sigma)
         weight = weight & extras['mask']
-        points = points.masked_fill(~visible[..., None], 0)  # those coordinates mean nothing, not even finite
+        points = points.masked_fill(~visible[..., None], 0)  # those coordinates are meaningless, even nan
 
         losses = self.matching_losses(extras, heatmaps, points, weight)
         if self.stage_weight and prediction.layers is not None:

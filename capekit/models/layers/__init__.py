@@ -1,4 +1,4 @@
-"""Small building blocks that several heads share, one idea a file."""
+"""Small building blocks that several heads share, one idea per file."""
 
 from .cross_instance import CrossInstanceLayer
 from .decoding import Refinement, decode_heatmaps, require_refinement

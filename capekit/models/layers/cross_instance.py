@@ -1,4 +1,4 @@
-"""Attention inside every support instance, then between them (SDPNet, section 3.1, figure 3)."""
+"""Attention within every support instance, then between them (SDPNet, section 3.1, figure 3)."""
 
 from torch import Tensor, nn
 
@@ -10,7 +10,7 @@ class CrossInstanceLayer(nn.Module):
     """One round: a keypoint attends to those of its own instance, then to those of all instances.
 
     Only the second attention is told which instance and which keypoint a token is, and only in its query and key: the
-    value stays plain. Keypoints that an instance does not see are no keys.
+    value stays plain. Keypoints that an instance does not see are not used as keys.
     """
 
     def __init__(self, channels: int, heads: int, hidden: int, dropout: float):

@@ -13,7 +13,7 @@ Refinement = Literal['quarter', 'dark', 'none']
 
 
 def require_refinement(refine: str, owner: str) -> None:
-    """Raise a CapekitError, before anything is trained, where `decode_heatmaps` lacks what a refinement needs."""
+    """Raise a CapekitError, before any training, if `decode_heatmaps` lacks what a refinement needs."""
     if refine == 'dark' and importlib.util.find_spec('mmpose') is None:
         raise CapekitError(f"{owner}: refine='dark' needs mmpose, which is not installed here (it is on Python 3.10 to "
                            "3.12: make setup PYTHON=python3.11); without it: refine='quarter'")
@@ -21,7 +21,7 @@ def require_refinement(refine: str, owner: str) -> None:
 
 @torch.no_grad()
 def decode_heatmaps(heatmaps: Tensor, refine: Refinement = 'quarter') -> tuple:
-    """The place of each map's maximum, better than to a cell.
+    """The position of each map's maximum, to sub-cell accuracy.
 
     Args:
         heatmaps: (..., H, W), cell x, y standing for the point (x, y) / (W, H) as in `gaussian_heatmaps`.
@@ -53,7 +53,7 @@ def decode_heatmaps(heatmaps: Tensor, refine: Refinement = 'quarter') -> tuple:
 
 def _dark(heatmaps: Tensor, cells: Tensor) -> Tensor:
     """(N, H, W), (N, 2) -> (N, 2); every map has a value above 0."""
-    from mmpose.codecs.utils import refine_keypoints_dark  # heavy: imported where it is used
-    # The kernel that mmpose pairs with a target of sigma 2. Both arrays are written to.
+    from mmpose.codecs.utils import refine_keypoints_dark  # heavy: imported only where used
+    # The kernel that mmpose pairs with a target of sigma 2. mmpose writes to both arrays.
     refined = refine_keypoints_dark(cells.float().cpu().numpy()[None].copy(), heatmaps.float().cpu().numpy().copy(), 11)
     return torch.from_numpy(np.ascontiguousarray(refined[0])).to(cells)

@@ -1,4 +1,4 @@
-"""The up-sampling head of Simple Baselines (Xiao et al., ECCV 2018): three deconvolutions, then one map an output."""
+"""The up-sampling head of Simple Baselines (Xiao et al., ECCV 2018): three deconvolutions, then one map per output."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 class Deconvolutions(nn.Sequential):
     """(N, C_in, H, W) -> (N, outputs, 8 H, 8 W): 3 x (4 x 4 transposed convolution of stride 2, BN, ReLU), 1 x 1.
 
-    Weights start as in Simple Baselines: normal with a deviation of 0.001, so that maps start near zero.
+    Weights start as in Simple Baselines: normal with a standard deviation of 0.001, so that maps start near zero.
     """
 
     def __init__(self, in_channels: int, channels: int, outputs: int):
@@ -24,6 +24,6 @@ class Deconvolutions(nn.Sequential):
         nn.init.zeros_(last.bias)
 
     def forward(self, maps: Tensor) -> Tensor:
-        # Only the layout changes. On CPUs the deconvolutions are a seventh faster in this one, and as fast as a matrix
-        # product of that size.
+        # Only the memory layout changes. On CPUs the deconvolutions are a seventh faster in this one, as fast as a
+        # matrix product of that size.
         return super().forward(maps.contiguous(memory_format=torch.channels_last))

@@ -1,7 +1,8 @@
 """Multi-scale deformable attention: each query reads a few learned points of every feature map (Zhu et al., ICLR 2021).
 
-`sample_levels` is the sampling alone: weighted bilinear reads of several maps. With the full mmcv (compiled operators)
-it runs as one CUDA kernel, otherwise, and on CPUs always, as PyTorch's `grid_sample`; both answer alike.
+`sample_levels` is the sampling alone: weighted bilinear reads from several maps. With the full mmcv (compiled
+operators) it runs as one CUDA kernel; otherwise, and always on CPUs, as PyTorch's `grid_sample`; both give the same
+results.
 """
 
 import functools
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 @functools.cache
 def compiled_sampling():
-    """mmcv's compiled sampling (an autograd function), or None where mmcv is absent or has no compiled operators."""
+    """mmcv's compiled sampling (an autograd function), or None if mmcv is absent or has no compiled operators."""
     try:
         from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
     except ImportError:
@@ -33,7 +34,7 @@ def sample_levels(values: list, locations: Tensor, weights: Tensor) -> Tensor:
     Returns:
         (N, Q, M, C), summed over levels and points.
     """
-    # Under mixed precision the maps are of half precision; locations must not be rounded to it.
+    # Under mixed precision the maps are in half precision; locations must not be rounded to it.
     values = [value.to(locations.dtype) for value in values]
     weights = weights.to(locations.dtype)
     compiled = compiled_sampling() if locations.is_cuda else None
@@ -48,7 +49,7 @@ def _sample_by_grid(values: list, locations: Tensor, weights: Tensor) -> Tensor:
         grid = (2 * locations[:, :, :, level] - 1).transpose(1, 2).flatten(0, 1)  # (N * M, Q, P, 2)
         read = F.grid_sample(value.flatten(0, 1), grid, mode='bilinear', padding_mode='zeros', align_corners=False)
         weight = weights[:, :, :, level].transpose(1, 2).flatten(0, 1)
-        total = total + (read * weight[:, None]).sum(-1)  # (N * M, C, Q); no matrix product, which autocast would round
+        total = total + (read * weight[:, None]).sum(-1)  # (N * M, C, Q); a matrix product would be rounded by autocast
     return total.unflatten(0, (-1, heads)).permute(0, 3, 1, 2)
 
 
@@ -67,9 +68,9 @@ class DeformableAttention(nn.Module):
 
     Args:
         channels: C of queries and maps.
-        heads: M attention heads, which divide C.
+        heads: M attention heads; M divides C.
         levels: L feature maps.
-        points: P points that a head reads of every map.
+        points: P points that each head reads per map.
     """
 
     def __init__(self, channels: int, heads: int = 8, levels: int = 3, points: int = 4):
@@ -82,7 +83,7 @@ class DeformableAttention(nn.Module):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """Head m starts by looking in the m-th of M directions, its p-th point p pixels away; all weights equal."""
+        """Head m starts by looking in the m-th of M directions, its p-th point p pixels away; all weights are equal."""
         angle = torch.arange(self.heads) * (2 * math.pi / self.heads)
         direction = torch.stack((angle.cos(), angle.sin()), -1)
         direction = direction / direction.abs().amax(-1, keepdim=True)  # on a square, not on a circle
@@ -101,9 +102,9 @@ class DeformableAttention(nn.Module):
 
         Args:
             queries: (N, Q, C).
-            references: (N, Q, 2) normalised x, y, or (N, Q, M, 2): one for every head.
-            sizes: (H_l, W_l) of the maps; offsets are in pixels of the map they are for.
-            spread: (N, Q) or (N, Q, M, L, P) factor of the offsets; None for 1.
+            references: (N, Q, 2) normalised x, y, or (N, Q, M, 2): one per head.
+            sizes: (H_l, W_l) of the maps; offsets are in pixels of their map.
+            spread: (N, Q) or (N, Q, M, L, P) factor for the offsets; None = 1.
 
         Returns:
             locations (N, Q, M, L, P, 2) normalised; weights (N, Q, M, L, P), which sum to 1 over L and P together.

@@ -1,4 +1,4 @@
-"""A convolution whose kernels are made from the support: it lets a category's own features through (SDPNet, 3.2)."""
+"""A convolution whose kernels are generated from the support, to pass a category's own features (SDPNet, 3.2)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,9 +7,9 @@ from .masking import masked_mean
 
 
 class DynamicDepthwise(nn.Module):
-    """One kernel of `size` x `size` a channel and sample, then BatchNorm and ReLU.
+    """One kernel of `size` x `size` per channel and sample, then BatchNorm and ReLU.
 
-    The kernels start near the one that passes the map through, so that training starts from the backbone's features.
+    The kernels start near the identity, so that training starts from the backbone's features.
     """
 
     def __init__(self, channels: int, size: int = 7):
@@ -25,6 +25,6 @@ class DynamicDepthwise(nn.Module):
         """maps (B, C, H, W), keypoints (B, K, C), valid (B, K) bool: those that make the kernels -> (B, C, H, W)."""
         kernels = self.kernels(masked_mean(keypoints, valid[..., None], 1))  # equation 1
         kernels = kernels.view(-1, 1, self.size, self.size)  # (B * C, 1, size, size)
-        # Each sample has kernels of its own: the batch becomes groups of one convolution.
+        # Each sample has its own kernels: the batch becomes groups of one convolution.
         result = F.conv2d(maps.reshape(1, -1, *maps.shape[-2:]), kernels, padding=self.size // 2, groups=len(kernels))
         return self.norm(result.view(maps.shape)).relu()  # equation 2

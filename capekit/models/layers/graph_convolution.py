@@ -1,4 +1,4 @@
-"""Graph convolution with feature transformations of each keypoint's own (SDPNet, section 3.3)."""
+"""Graph convolution with a feature transformation per keypoint (SDPNet, section 3.3)."""
 
 from typing import Literal
 
@@ -16,8 +16,9 @@ class GraphConvolutions(nn.Module):
     Args:
         channels: C of the tokens.
         layers: graph convolutions.
-        modulation: of the transformation matrix W, for each keypoint: 'shared' (none: W for all), 'fixed' (a learned
-            row for each of `num_slots` slots, as Zou and Tang, ICCV 2021) or 'self' (from the keypoint's own feature).
+        modulation: of the transformation matrix W, per keypoint: 'shared' (none: the same W for all), 'fixed' (a
+            learned row for each of `num_slots` slots, as in Zou and Tang, ICCV 2021) or 'self' (from the keypoint's own
+            feature).
         num_slots: rows of the fixed modulation.
         dropout: of the result.
     """
@@ -44,6 +45,6 @@ class GraphConvolutions(nn.Module):
             modulation = self.modulation_mlp(tokens)  # equation 5
         update = tokens
         for transform in self.transforms:
-            # The Hadamard product with a row for each output channel of W is a product with W's result.
+            # The Hadamard product with a row per output channel of W is a product with W's result.
             update = (structure @ (modulation * transform(update))).relu()  # equation 4
         return self.norm(tokens + self.dropout(update))

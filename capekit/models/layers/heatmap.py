@@ -6,15 +6,15 @@ from torch import Tensor
 
 
 def gaussian_heatmaps(points: Tensor, visible: Tensor, size: int = 64, sigma: float = 2.0) -> tuple:
-    """One heat map a keypoint: a Gaussian of peak 1, cut to a square of radius 3 sigma around the nearest cell.
+    """One heat map per keypoint: a Gaussian with peak 1, cut to a square of radius 3 sigma around the nearest cell.
 
-    The same maps as mmpose's MSRA codec, for a batch and on the device. A keypoint whose square misses the map by more
-    than a cell loses its weight.
+    The same maps as mmpose's MSRA codec, batched and on the device. A keypoint whose square misses the map by more
+    than a cell gets no weight.
 
     Args:
         points: (..., 2) x, y divided by the crop size.
         visible: (...) bool.
-        size: cells a side of the square map.
+        size: cells per side of the square map.
         sigma: in cells.
 
     Returns:
@@ -36,7 +36,7 @@ def heatmap_weight(points: Tensor, visible: Tensor, size: int = 64, sigma: float
 
 
 def _square(points: Tensor, size: int, sigma: float) -> tuple[int, Tensor]:
-    """Half a side of the square that a Gaussian is cut to, and its nearest cells (..., 2)."""
+    """Half the side of the square that a Gaussian is cut to, and its nearest cells (..., 2)."""
     # `trunc`, not `round`: the released code casts to int, which matters left of and above the crop.
     return int(3 * sigma), torch.trunc(torch.nan_to_num(points) * size + 0.5)
 
@@ -50,9 +50,9 @@ def _upsampling_matrix(small: int, large: int, device, dtype) -> Tensor:
 def heatmap_pooling(feature_map: Tensor, heatmaps: Tensor) -> Tensor:
     """Mean of a feature map under each heat map ("soft ROI pooling", CapeFormer section 3.2).
 
-    Equal to resizing the feature map bilinearly to the heat map's size, weighing it by the heat map divided by its sum
-    (+ 1e-8), and summing. Resizing is linear, so the heat maps are brought to the feature map instead: for a stride-32
-    map of 2048 channels that is 60 times less work and no (2048, 64, 64) array.
+    Equal to resizing the feature map bilinearly to the heat map's size, weighting it by the heat map divided by its sum
+    (+ 1e-8), and summing. Resizing is linear, so the heat maps are brought to the feature map's size instead: for a
+    stride-32 map of 2048 channels that is 60 times less work and needs no (2048, 64, 64) array.
 
     Args:
         feature_map: (N, C, H, W).

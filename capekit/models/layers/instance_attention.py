@@ -1,4 +1,4 @@
-"""From S support instances of a category to one feature a keypoint (SDPNet, sections 3.1 and 4.3.1)."""
+"""From S support instances of a category to one feature per keypoint (SDPNet, sections 3.1 and 4.3.1)."""
 
 import torch
 from torch import Tensor, nn
@@ -7,15 +7,15 @@ from .masking import masked_softmax
 
 
 class InstanceAttention(nn.Module):
-    """Weighs the instances of every keypoint by a quality read off their features.
+    """Weights the instances of every keypoint by a quality predicted from their features.
 
-    Instances that do not see the keypoint weigh nothing; a keypoint that none sees gets a zero feature. The weights sum
-    to 1, so one instance has weight 1 whatever its quality: training with one shot leaves the quality untrained.
+    Instances that do not see the keypoint get no weight; a keypoint that none sees gets a zero feature. The weights sum
+    to 1, so a single instance has weight 1 whatever its quality: training with one shot leaves the quality untrained.
     """
 
     def __init__(self, channels: int):
         super().__init__()
-        # No bias at the end: the softmax would not notice it.
+        # No bias at the end: it would not change the softmax.
         self.quality = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, 1, bias=False))
 
     def forward(self, tokens: Tensor, seen: Tensor) -> tuple:

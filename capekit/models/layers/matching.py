@@ -1,4 +1,4 @@
-"""CapeFormer's matching stage (sections 3.3 and 3.4), which SDPNet takes over."""
+"""CapeFormer's matching stage (sections 3.3 and 3.4), which SDPNet uses too."""
 
 from typing import Literal, NamedTuple
 
@@ -10,7 +10,7 @@ from .proposals import ProposalGenerator
 
 
 class Match(NamedTuple):
-    """What matching leaves for refinement."""
+    """What matching passes on to refinement."""
 
     pixels: Tensor
     """(B, HW, C) the query after the encoder."""

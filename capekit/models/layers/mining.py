@@ -8,11 +8,11 @@ from .transformer import FeedForward, PostNormAttention
 
 
 class SideAttentions(nn.Module):
-    """The released stand-in for equation 7: one whole deformable attention a reference.
+    """The released stand-in for equation 7: a whole deformable attention per reference.
 
     The first, around the keypoint itself, gives the result; the others are concatenated, reduced and added. The
-    reduction's weights start at zero, as released. Its bias starts a little above: from zero, the ReLU would pass no
-    gradient to either, ever, and what neighbours say would never be learned.
+    reduction's weights start at zero, as released. Its bias starts slightly above: from zero, the ReLU would never pass
+    a gradient to either, and what neighbours contribute would never be learned.
     """
 
     def __init__(self, channels: int, references: int, heads: int, levels: int, points: int):
@@ -22,9 +22,9 @@ class SideAttentions(nn.Module):
         self.reduce = nn.Linear((references - 1) * channels, channels)
 
     def init_weights(self) -> None:
-        """What starts at a value of its own, after a general initialisation."""
+        """What has its own initial values, set after a general initialisation."""
         attention: DeformableAttention
-        for attention in self.attentions:  # type: ignore[assignment]  # a ModuleList forgets what it holds
+        for attention in self.attentions:  # type: ignore[assignment]  # a ModuleList does not type its items
             attention.init_weights()
         nn.init.zeros_(self.reduce.weight)
         nn.init.constant_(self.reduce.bias, 0.01)
@@ -44,7 +44,7 @@ class StructureAttention(nn.Module):
         self.attention = DeformableAttention(channels, references, levels, points)
 
     def init_weights(self) -> None:
-        """What starts at a value of its own, after a general initialisation."""
+        """What has its own initial values, set after a general initialisation."""
         self.attention.init_weights()
 
     def forward(self, queries: Tensor, references: Tensor, maps: list) -> Tensor:

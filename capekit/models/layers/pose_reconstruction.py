@@ -9,11 +9,11 @@ from .transformer import MLP
 
 
 class PoseReconstruction(nn.Module):
-    """Reads a support pose of which some keypoints are masked through graph convolutions over the structure.
+    """Passes a support pose with some keypoints masked through graph convolutions over the structure.
 
-    A keypoint enters as what it is (the aggregated semantic feature, which knows no coordinates) plus where it is, or,
-    where it is masked or not seen, plus a learned token. So where a masked keypoint is can only come over its edges.
-    Keypoints are masked while training only.
+    A keypoint enters as what it is (the aggregated semantic feature, which contains no coordinates) plus where it is,
+    or, if it is masked or not seen, plus a learned token. So the position of a masked keypoint can only come over its
+    edges. Keypoints are masked only in training.
 
     Args:
         channels: C of the tokens.

@@ -1,4 +1,4 @@
-"""Sine position encodings of grids and of points, and the inverse of the sigmoid that coordinates live under."""
+"""Sine position encodings of grids and of points, and the inverse of the sigmoid used for coordinates."""
 
 import math
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def _encode_axis(value: Tensor, features: int, temperature: float) -> Tensor:
-    """(...) angles -> (..., features): sin, cos in turn, of the angle over falling frequencies."""
+    """(...) angles -> (..., features): alternating sin and cos of the angle over falling frequencies."""
     index = torch.arange(features, device=value.device)
     frequency = temperature ** (2 * torch.div(index, 2, rounding_mode='floor') / features)
     angle = value[..., None] / frequency

@@ -17,9 +17,9 @@ class ProposalGenerator(nn.Module):
     def forward(self, pixels: Tensor, keypoints: Tensor, size: tuple[int, int]) -> tuple:
         """pixels (B, HW, C), keypoints (B, K, C) -> similarity (B, K, H, W), proposals, peaks (B, K, 2), scores (B, K).
 
-        The expectation over the whole map (equation 6) is supervised: the released code calls it the proposal. The one
-        over the 3 x 3 window around the maximum (equations 2, 3), here the peak, is what the decoder starts from. Both
-        are normalised; the score is the window's share of the map.
+        The expectation over the whole map (equation 6) is supervised: the released code calls it the proposal. The
+        expectation over the 3 x 3 window around the maximum (equations 2, 3), here the peak, is where the decoder
+        starts. Both are normalised; the score is the window's share of the map.
         """
         height, width = size
         keypoints = self.support_projection(keypoints)

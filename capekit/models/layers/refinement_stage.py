@@ -11,10 +11,10 @@ from .transformer import MLP, FeedForward, PostNormAttention
 class RefinementStage(nn.Module):
     """Section 3.3, one of T stages: graph convolution, self-attention, modulated deformable attention, offsets.
 
-    As in CapeFormer's decoder, every attention has its residual and LayerNorm, a feed-forward layer follows, and
-    queries and keys, but not values, carry the keypoint's current position and identifier. The factor of the sampling
-    offsets compares the tokens as they are before sampling with the semantic support features; equation 6 calls them
-    K_str^q, query features after the exchange over the structure.
+    As in CapeFormer's decoder, every attention has a residual and LayerNorm, a feed-forward layer follows, and queries
+    and keys, but not values, carry the keypoint's current position and identifier. The factor for the sampling offsets
+    compares the tokens as they are before sampling with the semantic support features; equation 6 calls them K_str^q,
+    query features after the exchange over the structure.
     """
 
     def __init__(self, channels: int, heads: int, hidden: int, dropout: float, graph: nn.Module | None, spread: Spread,
@@ -37,14 +37,14 @@ class RefinementStage(nn.Module):
 
         Args:
             tokens, position, semantic: (B, K, C).
-            points: (B, K, 2) where the keypoints are thought to be.
+            points: (B, K, 2) current estimates of the keypoints.
             feature_map: (B, C, H, W) of the query.
             structure: (B, K, K), read by the graph convolution only.
             masked: (B, K) bool, slots that nothing attends to.
 
         Returns:
-            tokens; points; a dict for images: `locations` (B, K, M, P, 2) normalised, `weights` (B, K, M, P) and
-            `spread` (B, K) or (B, K, M, 1, P), 1 where nothing steers it.
+            tokens; points; a dict for figures: `locations` (B, K, M, P, 2) normalised, `weights` (B, K, M, P) and
+            `spread` (B, K) or (B, K, M, 1, P), 1 without modulation.
         """
         if self.graph is not None:
             tokens = self.graph(tokens, structure)

@@ -11,12 +11,12 @@ Spread = Literal['none', 'support', 'difference']
 
 
 class SamplingSpread(nn.Module):
-    """Factors in (0, 2) of the sampling offsets, 1 at the start.
+    """Factors in (0, 2) for the sampling offsets, 1 at the start.
 
     Args:
         channels: C of the features.
         source: 'difference' of embedded query and support features, or the 'support' feature alone (table 4).
-        shape: () for one factor a keypoint, (M, L, P) for one an offset.
+        shape: () for one factor per keypoint, (M, L, P) for one per offset.
     """
 
     def __init__(self, channels: int, source: Spread, shape: tuple = ()):

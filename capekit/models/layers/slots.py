@@ -1,4 +1,4 @@
-"""Which keypoint slots count: padding and keypoints that some support does not see are masked."""
+"""Which keypoint slots count: padding, and keypoints that some support does not see, are masked."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ def seen_by_all(seen: Tensor, num_keypoints: Tensor) -> Tensor:
 def masked_keys(mask: Tensor) -> Tensor:
     """(B, K) bool slots that count -> (B, K) bool, True where attention must not look.
 
-    A sample without any such slot attends to its first one, so that softmax stays finite.
+    A sample without any slot that counts attends to its first one, so that softmax stays finite.
     """
     masked = ~mask
     masked[:, 0] &= mask.any(1)

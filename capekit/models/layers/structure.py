@@ -1,7 +1,7 @@
 """A category's prior structure: how much keypoint i listens to keypoint j, predicted from the support (SDPNet, 3.3).
 
-The three predictors of table 3 answer (B, K, K) with rows that sum to 1, rows and columns of keypoints that are not
-`valid` being 0. They differ in how a strength is predicted and in nothing else.
+The three predictors of table 3 return (B, K, K) with rows that sum to 1; rows and columns of keypoints that are not
+`valid` are 0. They differ only in how a strength is predicted.
 """
 
 from typing import Literal
@@ -23,8 +23,8 @@ def _rows(strengths: Tensor, valid: Tensor) -> Tensor:
 class AttentionStructure(nn.Module):
     """Scaled inner products in several embedding spaces (equation 3, "multi-head attention").
 
-    The mean over the spaces and not their sum: a factor that the matrix of the graph convolution absorbs, and rows then
-    sum to 1 however many spaces there are.
+    The mean over the spaces, not their sum: the graph convolution's matrix absorbs the factor, and rows sum to 1
+    however many spaces there are.
     """
 
     def __init__(self, channels: int, spaces: int):
@@ -42,10 +42,10 @@ class AttentionStructure(nn.Module):
 
 
 class ConcatenationStructure(nn.Module):
-    """A strength for each pair from its two features, concatenated.
+    """A strength for each pair of keypoints from their concatenated features.
 
-    The paper names one fully connected layer. Alone under a softmax it would give all keypoints the same row (the part
-    of i is the same for every j), so a hidden layer stands before it.
+    The paper names one fully connected layer. On its own, under a softmax, it would give all keypoints the same row
+    (the part from i is the same for every j), so a hidden layer precedes it.
     """
 
     def __init__(self, channels: int):
@@ -62,7 +62,7 @@ class ConcatenationStructure(nn.Module):
 
 
 class GlobalStructure(nn.Module):
-    """All strengths at once from the mean of the keypoints' features; those of the slots beyond K are not used."""
+    """All strengths at once, from the mean of the keypoints' features; those of slots beyond K are not used."""
 
     def __init__(self, channels: int, num_slots: int):
         super().__init__()
@@ -77,9 +77,9 @@ class GlobalStructure(nn.Module):
 
 
 def structure_edges(structure: Tensor) -> Tensor:
-    """(B, K, K) -> bool: the pairs that a structure joins, those with at least half of the strongest of their row.
+    """(B, K, K) -> bool: the pairs that a structure connects, with at least half the strength of their row's strongest.
 
-    A keypoint that listens only to itself has no edge, one that listens to all alike an edge to each.
+    A keypoint that listens only to itself has no edge; one that listens to all alike has an edge to each.
     """
     strong = (structure > 0) & (structure >= 0.5 * structure.amax(-1, keepdim=True))
     return strong & ~torch.eye(structure.shape[-1], dtype=torch.bool, device=structure.device)
@@ -92,20 +92,20 @@ def edge_density(structure: Tensor, valid: Tensor) -> Tensor:
 
 
 def sparsity(structure: Tensor, valid: Tensor, form: Sparsity = 'balanced') -> Tensor:
-    """Equation 8, in the paper's form or in one that acts: the mean over the pairs of valid keypoints.
+    """Equation 8, in the paper's form or in one that has an effect: the mean over the pairs of valid keypoints.
 
-    The strengths of a row are positive and sum to 1, so 'l1', the mean of |A_ij| and the paper's letter, is 1 / K
-    whatever the structure and has no gradient. 'balanced' is the mean of sqrt(A_ij * B_j), B_j being what all keypoints
-    together listen to j. It is least, 1 / K, where everyone listens to one other and is listened to by one, and
-    1 / sqrt(K) where all listen to all alike. Without B_j the quickest way down is that all listen to the same
-    keypoint, which is sparse and says nothing; with it, that is as bad as listening to all.
+    The strengths of a row are positive and sum to 1, so 'l1', the mean of |A_ij| as in the paper, is 1 / K whatever the
+    structure and has no gradient. 'balanced' is the mean of sqrt(A_ij * B_j), where B_j is how much all keypoints
+    together listen to j. It is smallest, 1 / K, if each keypoint listens to one other and is listened to by one, and
+    1 / sqrt(K) if all listen to all alike. Without B_j the quickest way down is for all to listen to the same keypoint,
+    which is sparse and says nothing; with it, that is as bad as listening to all.
 
     Returns:
         (B,).
     """
     strength = structure.abs()
     if form == 'balanced':
-        # The root's slope is infinite at 0: the little more keeps its product with the softmax's slope finite.
+        # The root's slope is infinite at 0: the small offset keeps its product with the softmax's slope finite.
         strength = (structure * structure.sum(1, keepdim=True) + 1e-6).sqrt()
     pairs = valid[:, :, None] & valid[:, None]
     return (strength * pairs).sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)  # equation 8

@@ -39,8 +39,8 @@ class PostNormAttention(nn.Module):
         channels: C of the tokens.
         heads: attention heads.
         dropout: of attention weights and of the result.
-        key_channels: width of query and key where it is not C: the result is then reduced to C by a linear layer
-            (CapeFormer's cross-attention, where position is concatenated and not added).
+        key_channels: width of query and key if it is not C: the result is then reduced to C by a linear layer
+            (CapeFormer's cross-attention, where position is concatenated, not added).
     """
 
     def __init__(self, channels: int, heads: int = 8, dropout: float = 0.1, key_channels: int | None = None):

@@ -2,7 +2,7 @@
 
 To add one: a file with a function (rng, plan) that fills the `Plan` with `point`, `limb`, `panel` and `link`, and its
 name in `PLANS`.
-Points are x right, y down, z towards the viewer, in any unit: the object's longest side is made 1 afterwards.
+Points are x right, y down, z towards the viewer, in any unit: the object is later scaled to a longest side of 1.
 """
 
 from .animal_body import animal_body

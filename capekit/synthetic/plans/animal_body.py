@@ -4,7 +4,7 @@ import numpy as np
 
 
 def animal_body(rng, plan):
-    """A four-legged animal seen from the side, far legs behind the trunk; every part of many proportions."""
+    """A four-legged animal seen from the side, the far legs behind the trunk; every part in many proportions."""
     plan.kind, plan.yaw, plan.pitch, plan.paints = 'animal', 0.5, 0.1, 4
     mirror = rng.choice((-1.0, 1.0))
     length, height = rng.uniform(0.55, 0.8), rng.uniform(0.4, 0.65)

@@ -35,7 +35,7 @@ def human_face(rng, plan, full=None):
             )
         )
     plan.link(*jaw)
-    rng.uniform(0.75, 0.95)  # no use is made of it; without it a seed would draw other faces
+    rng.uniform(0.75, 0.95)  # unused; without it a seed would draw other faces
     top = []
     for n in range(5):
         angle = -np.pi * (n + 0.6) / 5.2

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def human_hand(rng, plan):
-    """A palm and three to five chains of joints, a left or a right hand."""
+    """A palm and three to five chains of joints, a left or right hand."""
     plan.kind, plan.yaw, plan.pitch = 'hand', 0.45, 0.35
     fingers = int(rng.integers(3, 6))
     joints = int(rng.integers(2 if fingers > 3 else 3, 5))

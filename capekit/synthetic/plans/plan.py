@@ -1,4 +1,4 @@
-"""What a body plan is written in."""
+"""The vocabulary that body plans are written in."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ SIDES = ('left', 1.0), ('right', -1.0)
 
 
 class Plan:
-    """Collects what a body plan says of an object; `categories.build` makes a category of it."""
+    """Collects the parts of an object's body plan; `categories.build` makes a category of it."""
 
     def __init__(self):
         self.names, self.xyz, self.parents, self.bends, self.shapes, self.scales = [], [], [], [], [], []
@@ -18,7 +18,7 @@ class Plan:
         self.kind = ''
 
     def point(self, name, x, y, z=0.0, parent=None, bend=0.0, shapes=None, scale=1.0, twin=None) -> int:
-        """Add a point that turns by up to `bend` radians around its parent and takes its children along.
+        """Add a point that rotates by up to `bend` radians around its parent and takes its children along.
 
         A point without a name only shapes panels. `scale` enlarges a keypoint's look; `twin` is the index of its mirror
         image, which may come to share its look.

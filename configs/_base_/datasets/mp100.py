@@ -1,6 +1,6 @@
 # MP-100. The protocol fills in annotation files, categories, shots and test episodes (capekit/engine/protocol.py).
 protocol = dict(split=1, shots=1)
-image_size = 256  # of the crops, in pixels
+image_size = 256  # side of the crops, in pixels
 _dataset = dict(type='MP100Dataset', data_root='data/mp100', images='images')
 _loader = dict(num_workers=8, persistent_workers=True)
 

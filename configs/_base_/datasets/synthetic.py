@@ -1,6 +1,6 @@
 # Generated images: tools/dataset/synthesize.py data/synthetic. Small crops, so that two CPU cores can train on them.
 protocol = dict(shots=1)
-image_size = 96  # of the crops, in pixels
+image_size = 96  # side of the crops, in pixels
 _dataset = dict(type='MP100Dataset', data_root='data/synthetic', images='images')
 _loader = dict(num_workers=1, persistent_workers=True)
 

@@ -1,4 +1,4 @@
-# About twenty minutes on two CPU cores, for what needs many iterations to leave the crop's centre.
+# About twenty minutes on two CPU cores, for methods that need many iterations to leave the crop's centre.
 _base_ = 'synthetic_cpu.py'
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),

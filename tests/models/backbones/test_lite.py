@@ -25,7 +25,7 @@ def test_a_macaque_is_classified_as_one(shared, name):
     _need(name)
     path = next((shared / 'data/realpose').rglob('macaque_PRI_1473.jpg'), None)
     if path is None:
-        pytest.skip('macaque_PRI_1473.jpg is not there')
+        pytest.skip('macaque_PRI_1473.jpg is missing')
     network = timm.create_model(name).eval()
     network.load_state_dict(lite_weights(name), strict=False)
     backbone = TimmPyramid(name)

@@ -1,4 +1,4 @@
-"""Networks whose resolution falls: the maps asked for, always (N, C, H, W), nothing unused, every head on top."""
+"""Networks with decreasing resolution: the maps asked for, always (N, C, H, W), nothing unused, every head on top."""
 
 import json
 import re
@@ -61,7 +61,7 @@ def test_other_networks_have_no_unused_parameter_and_the_promised_shapes(name, s
 
 @pytest.mark.parametrize('last_norm', [False, True])
 def test_swin_gives_channels_first_and_takes_timms_weights_from_a_file(tmp_path, last_norm):
-    """SwinV2 of timm gives (N, H, W, C); with the last norm it is what the classifier pools."""
+    """timm's SwinV2 returns (N, H, W, C); with the last norm it is what the classifier pools."""
     whole = timm.create_model(SWIN, img_size=64).eval()
     with torch.no_grad():
         whole.norm.weight.uniform_(0.5, 2)
@@ -85,7 +85,7 @@ def test_swin_with_its_last_norm_is_graphcapes_backbone(shared, parity_recipe, t
     state = parity_recipe.state_dict(json.loads(str(case[f'{kind}/keys'])), int(case['seed']))
     state.update({key.removeprefix(prefix): case[key] for key in case.files if key.startswith(prefix)})
     renamed = {}
-    for key, value in state.items():  # the release halves at the end of a stage, timm at the start of the next
+    for key, value in state.items():  # the release downsamples at the end of a stage, timm at the start of the next
         key = re.sub(r'layers\.(\d)\.downsample', lambda m: f'layers.{int(m[1]) + 1}.downsample', key)
         renamed[key.removeprefix('backbone.')] = torch.from_numpy(np.array(value))
     torch.save(renamed, tmp_path / 'swin.pth')
@@ -103,19 +103,19 @@ def test_swin_with_its_last_norm_is_graphcapes_backbone(shared, parity_recipe, t
     (dict(name='resnet18', strides=(64,)), "'resnet18' has no map of stride 64; it has [2, 4, 8, 16, 32]"),
     (dict(name='resnet18', strides=(8, 8)), 'name each stride once'),
     (dict(name='resnet18', strides=()), 'name each stride once'),
-    (dict(name='vit_small_patch14_dinov2', strides=(14,)), "has the strides [14, 14, 14]; for a plain ViT: "
+    (dict(name='vit_small_patch14_dinov2', strides=(14,)), "its maps have strides [14, 14, 14]; for a plain ViT: "
                                                            "backbone=dict(_delete_=True, type='TimmViT'"),
-    (dict(name=SWIN, image_size=96), 'windows of 8 x 8 cells do not fill a map of 12 x 12); the next that it can: '
+    (dict(name=SWIN, image_size=96), 'windows of 8 x 8 cells do not fill a map of 12 x 12); the nearest that it can: '
                                      '64 below, 128 above'),
-    (dict(name=SWIN, image_size=100), 'must be a multiple of 32); the next that it can: 64 below, 128 above'),
-    (dict(name='hrnet_w18_small', image_size=100), 'the next that it can: 96 below, 128 above'),
+    (dict(name=SWIN, image_size=100), 'must be a multiple of 32); the nearest that it can: 64 below, 128 above'),
+    (dict(name='hrnet_w18_small', image_size=100), 'the nearest that it can: 96 below, 128 above'),
     (dict(name='resnet18', last_norm=True), 'last_norm=True is for a Swin network'),
     (dict(name=SWIN, strides=(16,), last_norm=True), 'last_norm=True is for a Swin network with its map of stride 32'),
 ])
 def test_errors_name_what_would_do(options, message):
     with pytest.raises(CapekitError) as error:
         TimmPyramid(**options)
-    assert message in str(error.value).replace('its maps have', 'has') and '\n' not in str(error.value)
+    assert message in str(error.value) and '\n' not in str(error.value)
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path):
@@ -127,7 +127,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
 
 
 def test_crops_of_another_size_are_refused():
-    with pytest.raises(CapekitError, match='made for crops of 64 pixels and was given 128 x 128'):
+    with pytest.raises(CapekitError, match='built for crops of 64 pixels and got 128 x 128'):
         TimmPyramid(SWIN, image_size=64)(torch.rand(1, 3, 128, 128))
 
 

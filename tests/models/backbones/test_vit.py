@@ -113,10 +113,10 @@ def test_hubs_way_gives_edgecapes_features(shared, parity_recipe, tmp_path):
 
 @pytest.mark.parametrize(('options', 'message'), [
     (dict(name='vit_smal'), "'vit_smal' is not known to timm"),
-    (dict(name='resnet18'), "'resnet18' is no plain ViT; for convolutional and Swin networks: "
+    (dict(name='resnet18'), "'resnet18' is not a plain ViT; for convolutional and Swin networks: "
                             "backbone=dict(_delete_=True, type='TimmPyramid'"),
-    (dict(image_size=256), 'cannot take image_size=256: no multiple of its patches of 14 pixels; near it: 252 or 266'),
-    (dict(image_size=5), 'near it: 14'),
+    (dict(image_size=256), 'image_size=256: not a multiple of its patches of 14 pixels; nearest: 252 or 266'),
+    (dict(image_size=5), 'nearest: 14'),
     (dict(position='bilinear'), "position='bilinear' is not one of timm, hub"),
     (dict(name=DINOV3, position='hub'), "position='hub' is for DINOv2 without registers; use 'timm'"),
     (dict(name=REGISTERS, position='hub'), "position='hub' is for DINOv2 without registers; use 'timm'"),
@@ -131,10 +131,10 @@ def test_errors_name_what_would_do(options, message):
 
 
 def test_a_vit_in_a_pyramid_is_an_error_that_names_this_class():
-    with pytest.raises(CapekitError, match="is no pyramid.*type='TimmViT'"):
+    with pytest.raises(CapekitError, match="is not a pyramid.*type='TimmViT'"):
         TimmPyramid(DINOV2, strides=(14,))
 
 
 def test_crops_of_another_size_are_refused():
-    with pytest.raises(CapekitError, match='made for crops of 56 pixels and was given 28 x 28'):
+    with pytest.raises(CapekitError, match='built for crops of 56 pixels and got 28 x 28'):
         TimmViT(image_size=56)(torch.rand(1, 3, 28, 28))

@@ -1,4 +1,4 @@
-"""Heads asked without an estimator: features in, answers and losses out."""
+"""Heads called without an estimator: features in, answers and losses out."""
 
 import torch
 
@@ -12,7 +12,7 @@ def ask(head, support, query, counts, links):
 
 
 def labels(points, visible, support=None):
-    """An `Episode` that holds what losses read: the query's points (B, K, 2), visible (B, K), and the supports'."""
+    """An `Episode` with what losses read: the query's points (B, K, 2), visible (B, K), and the supports'."""
     batch, slots = visible.shape
     image = torch.zeros(batch, 3, 1, 1, dtype=torch.uint8)
     if support is None:

@@ -1,4 +1,4 @@
-"""CapeFormer's options: each changes what its name says, and wrong ones are named."""
+"""CapeFormer's options: each does what its name says, and wrong values are named."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""FMMP's options: each changes what its name says, and wrong ones are named."""
+"""FMMP's options: each does what its name says, and wrong values are named."""
 
 import math
 
@@ -17,7 +17,7 @@ CHAIN = torch.tensor([[0, 1], [1, 2], [2, 3], [3, 4]])
 
 
 def _head(**options):
-    """Without dropout, its zero-initialised layers moved."""
+    """Without dropout, with its zero-initialised layers perturbed."""
     torch.manual_seed(0)
     head = FMMPHead(**{**SMALL, 'dropout': 0.0, **options})
     with torch.no_grad():
@@ -79,7 +79,7 @@ def test_only_visible_keypoints_are_all_linked():
 
 @pytest.mark.parametrize('variant', ['paper', 'release'])
 def test_what_is_read_around(variant):
-    """Equation 7 and its stand-in: the m-th head or attention reads around the m-th keypoint that is reached."""
+    """Equation 7 and its stand-in: the m-th head or attention reads around the m-th keypoint reached."""
     head = _head(variant=variant)
     with recorded_sampling(head) as records:
         answer = ask(head, *_inputs(head))
@@ -136,14 +136,14 @@ def test_several_supports_are_averaged():
         alone = {name: value[:, 1:] for name, value in support.items()}
         torch.testing.assert_close(ask(head, support, query, counts, links).points,
                                    ask(head, alone, query, counts, links).points)
-        # Two equal supports are one.
+        # Two equal supports count as one.
         twice = {name: value.expand(-1, 2, *value.shape[2:]) for name, value in alone.items()}
         torch.testing.assert_close(ask(head, twice, query, counts, links).points,
                                    ask(head, alone, query, counts, links).points)
 
 
 def test_the_query_has_one_order():
-    """That of what any support sees; in the release that of the last support."""
+    """The order from what any support sees; in the release, from the last support."""
     for variant in ('paper', 'release'):
         head = _head(variant=variant)
         support, query, counts, links = _inputs(head, shots=2)
@@ -157,7 +157,7 @@ def test_the_query_has_one_order():
 
 
 def test_a_link_may_be_seen_by_two_supports_together():
-    """`paper`, uniform padding: 0-1 is seen whole by no support, by both together it is, with its chain 3, 4, 5."""
+    """`paper`, uniform padding: neither support sees 0-1 whole, but together they do, with its chain 3, 4, 5."""
     head = _head(num_slots=9, num_references=8)
     support, query, counts, links = _inputs(head, batch=1, shots=2, slots=3, links=torch.tensor([[0, 1], [1, 2]]))
     support['visible'][0] = torch.tensor([[True, False, True], [False, True, True]])
@@ -166,7 +166,7 @@ def test_a_link_may_be_seen_by_two_supports_together():
 
 
 def test_a_keypoint_unseen_by_one_support():
-    """`paper`: where that support has it does not matter, and the other support's is what counts."""
+    """`paper`: where that support has the keypoint does not matter; only the other support counts."""
     head = _head()
     support, query, counts, links = _inputs(head, shots=2)
     support['visible'][:, 1, 2] = False
@@ -179,7 +179,7 @@ def test_a_keypoint_unseen_by_one_support():
 
 
 def test_query_mining_masks_nothing():
-    """As released: slots that no support sees are attended to on the query, on the supports they are not."""
+    """As released: slots that no support sees are attended to on the query, but not on the supports."""
     head = _head(test_padding='zero')
     inputs, masked = _inputs(head), []
     for layer in (*head.support_layers, *head.query_layers):
@@ -195,7 +195,7 @@ def test_training_draws_once_for_supports_and_query():
     answers = [ask(head, support, query, counts, links) for _ in range(2)]
     first, second = (answer.extras['padding'].ratio for answer in answers)
     assert (first != second).any() and (first[0] != first[1]).any()
-    # A query that is where the answer is has no loss, added keypoints included, only if it is padded the same way.
+    # A query equal to the answer has no loss, added keypoints included, only if it is padded in the same way.
     head.reduction = 'release'
     padded, visible = answers[0].extras['padding'].pad(answers[0].points, torch.ones(2, 5, dtype=torch.bool))
     answers[0].extras['padded_layers'] = padded[None]
@@ -226,11 +226,11 @@ def test_losses():
 
 
 def test_matching_loss():
-    """Least where the first features are found again: on the support itself, at its own keypoints."""
+    """Smallest where the first features are found again: on the support itself, at its own keypoints."""
     head = _head(matching_weight=2.0, test_padding='zero')
     support, query, counts, links = _inputs(head)
     support['visible'][:, 0, 3] = False
-    # A level whose pixels are all different; first features are what is pooled from it.
+    # A level whose pixels all differ; the first features are pooled from it.
     codes = 20 * torch.eye(16).view(1, 16, 4, 4)
     support.update(level0=codes.expand(2, 1, 16, 4, 4), level1=codes.repeat_interleave(2, 2).repeat_interleave(2, 3)
                    .expand(2, 1, 16, 8, 8))
@@ -240,14 +240,14 @@ def test_matching_loss():
     here = head.loss(answer, labels(support['points'][:, 0], visible))['matching_loss']
     elsewhere = head.loss(answer, labels(1 - support['points'][:, 0], visible))['matching_loss']
     assert 0 < float(here.detach()) < 0.5 * float(elsewhere.detach())
-    # What no support shows, or the query does not, has no part in it.
+    # Keypoints that no support or the query does not show have no part in it.
     moved = support['points'][:, 0].clone()
     moved[:, 3] = 0.9
     torch.testing.assert_close(head.loss(answer, labels(moved, visible))['matching_loss'], here)
     visible[:, 1], moved[:, 1] = False, 0.9
     torch.testing.assert_close(head.loss(answer, labels(moved, visible))['matching_loss'],
                                head.loss(answer, labels(support['points'][:, 0], visible))['matching_loss'])
-    # Nothing to match with: all cells are as likely as any other.
+    # Nothing to match with: all cells are equally likely.
     query.update({name: torch.zeros_like(query[name]) for name in ('level0', 'level1')})
     answer = ask(head, support, query, counts, links)
     loss = head.loss(answer, labels(support['points'][:, 0], visible))['matching_loss']

@@ -1,4 +1,4 @@
-"""POMNet's options: each changes what its name says, and wrong ones are named."""
+"""POMNet's options: each does what its name says, and wrong values are named."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ SMALL = dict(in_channels=(16,), channels=16, num_heads=2, hidden_channels=16, de
 
 
 def _inputs(head, visible):
-    """Features of random maps: visible (B, S, K)."""
+    """Features of random maps; visible: (B, S, K)."""
     torch.manual_seed(1)
     batch, shots, slots = visible.shape
     support = head.encode_support([torch.randn(batch * shots, 16, 4, 4)], torch.rand(batch * shots, slots, 2),
@@ -53,7 +53,7 @@ def test_masked_slots_are_matched_once(monkeypatch):
 
 
 def test_answers_are_those_of_a_loop_over_slots():
-    """The released way: padding goes through everything, the Matching Head takes one slot after the other."""
+    """The released way: padding goes through everything, and the Matching Head takes one slot after the other."""
     torch.manual_seed(0)
     head, visible = POMNetHead(**SMALL).eval(), torch.arange(6)[None, None] < 3
     support, query, counts, links = _inputs(head, visible)

@@ -1,4 +1,4 @@
-"""SDPNet's options: each changes what its name says, and wrong ones are named."""
+"""SDPNet's options: each does what its name says, and wrong values are named."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ SMALL = dict(in_channels=(8, 12), channels=16, num_heads=2, hidden_channels=16, 
 
 
 def _head(**options):
-    """In eval mode, its zero-initialised layers moved."""
+    """In eval mode, with its zero-initialised layers perturbed."""
     torch.manual_seed(0)
     head = SDPNetHead(**{**SMALL, **options}).eval()
     with torch.no_grad():
@@ -134,7 +134,7 @@ def test_masked_keypoints_are_known_through_edges_only():
     for structure, knows in ((torch.eye(4), False), (torch.full((4, 4), 0.25), True)):
         first, second = (reconstruction(p, seen, semantic, structure[None])[0, 0, 0] for p in (points, moved))
         assert torch.allclose(first, second) is not knows
-    # While training, keypoints are masked (here all): where they are no longer matters.
+    # In training, keypoints are masked (here all): where they are no longer matters.
     reconstruction.train()
     everywhere = torch.full((1, 4, 4), 0.25)
     torch.testing.assert_close(reconstruction(points, seen, semantic, everywhere),
@@ -160,7 +160,7 @@ def test_literal_sparsity_is_constant_in_the_head_too():
     reach = {}
     for form in ('l1', 'balanced'):
         head = _head(sparsity_form=form, sparsity_weight=1.0)
-        torch.nn.init.normal_(head.structure.theta.weight, std=20)  # where all listen to all alike, nothing has a slope
+        torch.nn.init.normal_(head.structure.theta.weight, std=20)  # if all listen to all alike, no gradient arises
         inputs = _inputs(head)
         losses = head.loss(ask(head, *inputs), labels(points, visible, _supports(inputs)))
         losses['sparsity_loss'].backward()

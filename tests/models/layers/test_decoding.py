@@ -1,4 +1,4 @@
-"""Heat maps to points: the released quarter-pixel rule, DARK, and maps that say nothing."""
+"""From heat maps to points: the released quarter-pixel rule, DARK, and empty maps."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_quarter_is_the_released_rule():
 
 @pytest.mark.parametrize(('refine', 'cells'), [('dark', 0.02), ('quarter', 0.26), ('none', 0.51)])
 def test_how_near_each_refinement_comes(refine, cells):
-    """Gaussians whose centres are not on cells."""
+    """Gaussians whose centres do not fall on cells."""
     if refine == 'dark':
         pytest.importorskip('mmpose')
     centres = 10 + 44 * torch.rand(50, 2, generator=torch.Generator().manual_seed(0))

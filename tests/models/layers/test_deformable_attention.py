@@ -1,4 +1,4 @@
-"""Deformable attention against its definition; the compiled operator against ours where there is one."""
+"""Deformable attention against its definition; the compiled operator against ours where available."""
 
 import importlib.util
 import sys
@@ -56,7 +56,7 @@ def test_compiled_operator_answers_alike():
 
 @pytest.fixture
 def mmcv_definition(monkeypatch):
-    """The operator as mmcv defines it in PyTorch. Without compiled operators its file is read past its package."""
+    """The operator as mmcv defines it in PyTorch. Without compiled operators its file is loaded outside its package."""
     name = 'mmcv.ops.multi_scale_deform_attn'
     try:
         module = importlib.import_module(name)
@@ -71,7 +71,7 @@ def mmcv_definition(monkeypatch):
 
 
 def test_the_compiled_operator_is_given_its_layout(mmcv_definition):
-    """It runs on CUDA only; everywhere, what it would be given goes to its definition."""
+    """The operator runs on CUDA only; everywhere, the arguments it would get are passed to its definition."""
     class Compiled:
         @staticmethod
         def apply(value, shapes, starts, locations, weights, step):
@@ -95,7 +95,7 @@ def test_a_head_reads_around_its_own_reference():
     shift = (references - references[:, :, :1])[:, :, :, None, None]
     torch.testing.assert_close(own, shared + shift)
     torch.testing.assert_close(weights.sum((-2, -1)), torch.ones(2, 7, 4))
-    # An offset of one pixel is a different part of every map; the first head looks to the right.
+    # An offset of one pixel is a different fraction of every map; the first head looks to the right.
     torch.testing.assert_close((own - references[:, :, :, None, None])[0, 0, 0, 1, 0], torch.tensor([1 / 16, 0]))
 
 

@@ -1,4 +1,4 @@
-"""The dynamic convolution: one grouped convolution is a convolution a sample, and starts by changing nothing."""
+"""The dynamic convolution: one grouped convolution equals a convolution per sample, and it starts as the identity."""
 
 import torch
 import torch.nn.functional as F

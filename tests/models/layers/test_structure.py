@@ -29,7 +29,7 @@ def test_rows_are_distributions_over_valid_keypoints(kind):
     structure = PREDICTORS[kind]()(tokens, valid)
     torch.testing.assert_close(structure.sum(-1), valid.float())
     assert not structure[1, :, 5:].any() and (structure >= 0).all()
-    assert not torch.allclose(structure[0, 0], structure[0, 1])  # keypoints listen to different ones
+    assert not torch.allclose(structure[0, 0], structure[0, 1])  # keypoints listen to different keypoints
 
 
 @pytest.mark.parametrize('kind', PREDICTORS)
