@@ -17,6 +17,7 @@ COMMANDS = dict(
     audit='check annotation files and images before a run',
     synthesize='generate a data set, or stand-ins for missing images',
     convert="rename the parameters of a checkpoint published by a method's authors",
+    convert_labels='convert label files between COCO, DeepLabCut, SLEAP, CVAT, Label Studio and labelme',
     visualize='draw what a method does inside',
     configs='list the configs that come with capekit, or copy them',
     benchmark='measure speed and memory of a config',
