@@ -29,8 +29,8 @@ def read_cvat_xml(path: str, *, category: str | None = None, keypoints: list[str
         raise CapekitError("not an export 'CVAT for images 1.1', whose root is <annotations> and has no <track>")
     found = list(dict.fromkeys(skeleton.get('label', '') for skeleton in root.iterfind('image/skeleton')))
     if category is None and len(found) > 1 or category is not None and category not in found:
-        raise CapekitError(f'the file has skeletons of {", ".join(found) or "no label"}; choose one (category=, '
-                           '--category)')
+        raise CapekitError(('the file has several categories' if category is None else f'no category {category!r}')
+                           + f' (category=, --category); valid: {", ".join(found)}')
     chosen = category or (found[0] if found else 'animal')
     listed = [label.findtext('name', '') for label in root.iter('label') if label.findtext('parent') == chosen]
     marks, others = Marks(keypoints or listed or None), 0

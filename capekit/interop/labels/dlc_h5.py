@@ -24,11 +24,11 @@ def read_dlc_h5(path: str, *, video: str | None = None) -> LabelSet:
         path: the file.
         video: the video that the frames of predictions are of; None is the name that the file has from it.
     """
-    pandas = _pandas()
+    pandas, tables = _libraries()
     try:
         frame = pandas.read_hdf(path)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CapekitError(f'cannot be read as a table of pandas ({error})') from None
+    except (tables.HDF5ExtError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CapekitError(f'cannot be read as a table of pandas ({str(error).splitlines()[-1]})') from None
     levels = list(frame.columns.names)
     if levels not in LEVELS:
         raise CapekitError(f'the levels of its columns are {levels}; expected scorer, [individuals], bodyparts, coords')
@@ -41,7 +41,7 @@ def read_dlc_h5(path: str, *, video: str | None = None) -> LabelSet:
 def write_dlc_h5(path: str, labels: LabelSet, *, scorer: str = 'capekit', folder: str | None = None,
                  likelihood: bool = False) -> None:
     """The same table as `write_dlc`, with the same arguments, in the file that DeepLabCut trains on."""
-    pandas = _pandas()
+    pandas, _ = _libraries()
     table = to_table(path, labels, scorer, folder, likelihood_wanted(path, labels, likelihood),
                      individuals_of(path, labels))
     frames = bool(table.rows) and isinstance(table.rows[0], int)
@@ -58,9 +58,8 @@ def write_dlc_h5(path: str, labels: LabelSet, *, scorer: str = 'capekit', folder
         file.write(data)
 
 
-def _pandas():
-    library('tables', 'dlc')
-    return library('pandas', 'dlc')
+def _libraries() -> tuple[Any, Any]:
+    return library('pandas', 'dlc'), library('tables', 'dlc')
 
 
 DLC_H5 = Format('dlc-h5', 'DeepLabCut H5', read_dlc_h5, write_dlc_h5, HELD | {SEVERAL, NAMES})
