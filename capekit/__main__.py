@@ -15,6 +15,7 @@ COMMANDS = dict(
     label='label a few images, get the keypoints of all others',
     score='score a dump of predictions again, or compare two',
     audit='check annotation files and images before a run',
+    prepare_mp100="put the images of MP-100's sources where its annotation files expect them",
     synthesize='generate a data set, or stand-ins for missing images',
     convert="rename the parameters of a checkpoint published by a method's authors",
     convert_labels='convert label files between COCO, DeepLabCut, SLEAP, CVAT, Label Studio and labelme',

@@ -164,18 +164,6 @@ def test_sizes_are_read_from_the_images(tmp_path):
         read(tmp_path / 'labels.csv', 'csv', images=tmp_path)
 
 
-def test_sizes_are_those_that_opencv_sees(tmp_path):
-    import cv2
-    from PIL import Image
-
-    from capekit.interop.labels.sizes import image_size
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new('RGB', (8, 5)).save(tmp_path / 'a.jpg', exif=exif)
-    height, width = cv2.imread(str(tmp_path / 'a.jpg')).shape[:2]
-    assert image_size(str(tmp_path / 'a.jpg')) == (width, height) == (5, 8)
-
-
 def test_cvat_file_and_zip(flies, tmp_path):
     flies.images[0].animals[0].visibility[0] = 1
     write(tmp_path / 'labels.json', 'cvat', flies)
