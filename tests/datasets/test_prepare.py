@@ -1,9 +1,11 @@
 """MP-100's layout from the folders of its sources: real ids and names, small images."""
 
 import json
+import re
 import shutil
 import sys
 
+import coco_files
 import cv2
 import numpy as np
 import pytest
@@ -164,3 +166,47 @@ def test_every_image_of_the_real_files_has_a_source(shared):
     found = {image.file for source in SOURCES.values() for image in wanted_images(files, source)}
     named = {image['file_name'] for file in files for image in json.loads(file.read_text())['images']}
     assert found == named
+
+
+def test_page_of_the_sources(repo):
+    page = (repo / 'docs/prepare_mp100.md').read_text()
+    for name, source in SOURCES.items():
+        assert f'| `{name}` | [{source.title}]({source.link}) | {len(source.categories)} |' in page
+
+
+def test_commands_of_the_page_run(repo, tmp_path, monkeypatch, capsys):
+    """In order, in a folder with the sources that they name."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / 'data/mp100/annotations'
+    _annotations(folder / 'a.json', 14, 'Woodpecker', ['woodpecker_body/w.jpg'])
+    _annotations(folder / 'b.json', 72, 'person', ['human_body/1.jpg'])
+    _annotations(folder / 'c.json', 2, 'horse_body', ['horse_body/2.jpg'])
+    _annotations(folder / 'd.json', 32, 'car', ['car/9.jpg'])
+    _annotations(tmp_path / 'downloads/car_fusion/annotations/cars.json', 1, 'car', ['penn/1_2.jpg'])
+    for name in ('CUB_200_2011/images/x/w.jpg', 'coco/train2017/1.jpg', 'ap-10k/data/2.jpg', 'car_fusion/penn/1_2.jpg'):
+        _image(tmp_path / 'downloads' / name)
+    page = (repo / 'docs/prepare_mp100.md').read_text()
+    commands = [line.split() for line in page.splitlines() if line.startswith('capekit prepare-mp100')]
+    assert len(commands) == 3
+    for command in commands:
+        words = [[str(path) for path in sorted(tmp_path.glob(word))] if '*' in word else [word] for word in command[1:]]
+        monkeypatch.setattr(sys, 'argv', [word for group in words for word in group])
+        assert prepare_mp100.main() == 0
+    assert (tmp_path / 'data/mp100/images/car/9.jpg').exists()
+
+
+def test_config_of_the_page_on_other_files_reads_them(repo, tmp_path, monkeypatch):
+    from capekit.engine.config import load_config
+    from capekit.registry import DATASETS
+    monkeypatch.chdir(tmp_path)
+    page = (repo / 'docs/poseimagenet.md').read_text()
+    text = re.search(r'```python\n(.*?)```', page, re.S)[1]
+    (tmp_path / 'my_config.py').write_text(text.replace("'configs/", f"'{repo}/configs/"))
+    categories = [(id_, f'animal {id_}', 3) for id_ in range(1, 7)]
+    data = coco_files.content(categories=categories, per_category=20)
+    (tmp_path / 'data/poseimagenet').mkdir(parents=True)
+    coco_files.write(tmp_path / 'data/poseimagenet/annotations.json', data)
+    coco_files.write_images(tmp_path / 'data/poseimagenet/images', data)
+    config = load_config('my_config.py')
+    for part, ids in (('train', [1, 2, 3]), ('val', [4]), ('test', [5, 6])):
+        assert list(DATASETS.build(config[f'{part}_dataloader'].dataset).categories) == ids
