@@ -54,7 +54,7 @@ def wanted_images(ann_files: Sequence[str | os.PathLike], source: Source) -> lis
         CapekitError: a broken file, a name that leads out of the image folder, or an image with two sizes.
     """
     found: dict[str, Wanted] = {}
-    for path in map(os.fspath, ann_files):
+    for path in [os.fspath(path) for path in ann_files]:
         content, _ = read_annotation_file(path)
         images = {image['id']: image for image in content['images']}
         for annotation in content['annotations']:
@@ -141,8 +141,8 @@ def prepare(wanted: Sequence[Wanted], folder: str | os.PathLike, images: str | o
 
 def _index(folder: str | os.PathLike) -> dict[str, list[Path]]:
     """File name -> the paths below the folder that have it."""
-    index = defaultdict(list)
-    for parent, folders, names in os.walk(folder):
+    index: dict[str, list[Path]] = defaultdict(list)
+    for parent, folders, names in os.walk(os.fspath(folder)):
         folders.sort()
         for name in sorted(names):
             index[name].append(Path(parent, name))
