@@ -12,7 +12,7 @@ from capekit.interop.labels import FORMATS, detect, read, write
 
 # Option of the command -> option of the format.
 READING = ('category', 'skeleton_base', 'video', 'keypoints', 'subset')
-WRITING = dict(scorer='scorer', folder='folder', likelihood='likelihood', prefix='prefix',
+WRITING = dict(scorer='scorer', folder='folder', likelihood='likelihood', numbered='numbered', prefix='prefix',
                to_skeleton_base='skeleton_base')
 
 
@@ -39,6 +39,8 @@ def parse_args() -> argparse.Namespace:
     writing.add_argument('--folder', metavar='labeled-data/VIDEO', help='put before image names (dlc, dlc-h5, lp)')
     writing.add_argument('--likelihood', action='store_true', default=None,
                          help='write scores of images too (dlc, dlc-h5, lp)')
+    writing.add_argument('--numbered', action='store_true', default=None,
+                         help='number the images from 0 instead of naming them, for movement (dlc)')
     writing.add_argument('--to-skeleton-base', type=int, choices=(0, 1), help='what links count from (coco, default 0)')
     writing.add_argument('--prefix', help='put before image names (label-studio; default: /data/local-files/?d=)')
     return parser.parse_args()

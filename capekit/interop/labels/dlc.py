@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from itertools import takewhile
 
 import numpy as np
@@ -56,7 +57,7 @@ def _read_table(path: str) -> Table:
 
 
 def write_dlc(path: str, labels: LabelSet, *, scorer: str = 'capekit', folder: str | None = None,
-              likelihood: bool = False) -> None:
+              likelihood: bool = False, numbered: bool = False) -> None:
     """Labels of images as DeepLabCut keeps them, or predictions for a video: one row for every frame.
 
     Args:
@@ -65,12 +66,24 @@ def write_dlc(path: str, labels: LabelSet, *, scorer: str = 'capekit', folder: s
         scorer: first row of the header.
         folder: put before every image name, so that it becomes `labeled-data/<video>/<image>`.
         likelihood: a column of scores for images too; DeepLabCut's own labels have none.
+        numbered: rows with the numbers of the images from 0, like the frames of a video; movement reads no others.
     """
+    if numbered:
+        labels = _numbered(path, labels)
     table = to_table(path, labels, scorer, folder, likelihood_wanted(path, labels, likelihood),
                      individuals_of(path, labels))
     # DeepLabCut splits names into three columns where all have three parts.
     split = all(isinstance(row, str) and LABELLED_DATA.fullmatch(row) for row in table.rows)
     _write_table(path, table, 3 if split else 1)
+
+
+def _numbered(path: str, labels: LabelSet) -> LabelSet:
+    if any(image.frame is not None for image in labels.images):
+        raise CapekitError(f'{path}: the labels are of frames, so that numbered= (--numbered) does nothing here; leave it '
+                           'out')
+    announce(f'{path}: rows are numbered in the order of the images; their names are left out')
+    images = [replace(image, file='images', frame=place) for place, image in enumerate(labels.images)]
+    return LabelSet(images, labels.keypoints, labels.links, labels.category)
 
 
 def write_lp(path: str, labels: LabelSet, *, scorer: str = 'capekit', folder: str | None = None,

@@ -204,3 +204,13 @@ def test_scores_of_images_have_columns_only_where_asked(tmp_path, announced):
     assert 'labels of images have no scores (1); left out' in announced[0]
     write(tmp_path / 'scored.csv', 'dlc', labels, likelihood=True)
     assert read(tmp_path / 'scored.csv', 'dlc').images[0].animals[0].scores.tolist() == [0.5]
+
+
+def test_images_are_numbered_where_asked(flies, clip, tmp_path, announced):
+    """movement takes a file for DeepLabCut's only if its fourth line begins with a digit."""
+    write(tmp_path / 'numbered.csv', 'dlc', flies, numbered=True)
+    lines = (tmp_path / 'numbered.csv').read_text().splitlines()
+    assert lines[2:4] == ['coords' + ',x,y,likelihood' * 3, '0,1.25,2.5,,,,,30.125,40.75,']
+    assert 'their names are left out' in announced[-1]
+    with pytest.raises(CapekitError, match='numbered='):
+        write(tmp_path / 'clip.csv', 'dlc', clip, numbered=True)

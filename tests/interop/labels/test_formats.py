@@ -30,7 +30,7 @@ def test_page_states_what_each_format_holds(repo):
     (lambda path: read(path / 'none', 'coco'), 'none: no such file'),
     (lambda path: read(path, 'csv', category='fly'), "reading csv: no option 'category'; valid: none"),
     (lambda path: write(path / 'x', 'dlc', LabelSet([], []), category='f'),
-     "writing dlc: no option 'category'; valid: scorer, folder, likelihood"),
+     "writing dlc: no option 'category'; valid: scorer, folder, likelihood, numbered"),
 ])
 def test_wrong_calls_are_one_line(call, message, tmp_path):
     with pytest.raises(CapekitError, match=message):
