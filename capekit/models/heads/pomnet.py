@@ -121,7 +121,7 @@ class POMNetHead(nn.Module):
         in_channels: of the backbones' maps, fine to coarse; only the coarsest is used.
         channels: C of every token.
         num_heads, hidden_channels, dropout: of every transformer layer.
-        encoder_layers: layers over the query's pixels.
+        encoder_layers: layers over the query's pixels; row 1 of table 3 has none.
         interaction_layers: blocks of the Keypoint Interaction Module.
         self_attention, cross_attention: of the blocks; without both there is no module (rows 1, 3 and 4 of table 3).
         matching: 'convolution', or 'inner_product' (row 2 of table 3).
