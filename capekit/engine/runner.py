@@ -22,6 +22,7 @@ from capekit.engine.crop_size import sized_model
 from capekit.engine.hooks import EpochSeedHook, PlainCheckpointHook, ProgressBarHook
 from capekit.engine.options import resolve
 from capekit.engine.provenance import write_provenance
+from capekit.engine.values import refuse_unused_keys
 from capekit.errors import CapekitError
 from capekit.registry import DATA_SAMPLERS, DATASETS, MODELS, RUNNERS
 
@@ -154,6 +155,7 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
         model = build(MODELS, sized_model(config, stages), 'model')
         if not config.get('resume'):  # otherwise everything comes from the checkpoint
             model.init_weights()
+        refuse_unused_keys(config, model)
     arguments['model'] = model
     runner = runner_type(**arguments, cfg=config)
     if int(os.environ.get('RANK', 0)) == 0:
