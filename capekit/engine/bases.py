@@ -29,11 +29,13 @@ def check_bases(path: str | Path, chain: tuple[Path, ...] = ()) -> None:
 def _bases(path: Path) -> list[Path]:
     """The files that `_base_` names; none where mmengine itself will report that it cannot read the config."""
     with tempfile.TemporaryDirectory() as folder:
-        plain = f'{folder}/config{path.suffix}'
+        plain = str(path)
         try:
-            Config._substitute_predefined_vars(str(path), plain)
-            Config._substitute_env_variables(plain, plain)
-            Config._pre_substitute_base_vars(plain, plain)
+            if '{{' in path.read_text(encoding='utf-8'):
+                plain = f'{folder}/config{path.suffix}'
+                Config._substitute_predefined_vars(str(path), plain)
+                Config._substitute_env_variables(plain, plain)
+                Config._pre_substitute_base_vars(plain, plain)
             return [Path(Config._get_cfg_path(base, str(path))[0]).resolve() for base in Config._get_base_files(plain)]
         except Exception:  # a config is code
             return []

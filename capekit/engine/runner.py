@@ -51,6 +51,13 @@ class CapeRunner(Runner):
                 handler.addFilter(lambda record: not self._FILE_ONLY.match(record.getMessage()))
         return logger
 
+    def scale_lr(self, optim_wrapper, auto_scale_lr=None):
+        """As mmengine's, which forgets that batches are accumulated."""
+        counts = getattr(optim_wrapper, '_accumulative_counts', 1)
+        if auto_scale_lr and 'base_batch_size' in auto_scale_lr:
+            auto_scale_lr = dict(auto_scale_lr, base_batch_size=auto_scale_lr['base_batch_size'] / counts)
+        super().scale_lr(optim_wrapper, auto_scale_lr)
+
     def wrap_model(self, model_wrapper_cfg, model):
         if self.distributed and not torch.cuda.is_available():  # mmengine would pass a GPU number
             unused = self.cfg.get('find_unused_parameters', False)

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from capekit.engine.config import load_config
 from capekit.engine.values import refuse_unused_keys
@@ -148,7 +149,7 @@ def test_a_sensible_value_is_taken(key, value):
 
 def test_scaling_the_rate_needs_what_it_is_for():
     with pytest.raises(CapekitError, match='auto_scale_lr: base_batch_size, .* is missing'):
-        load_config(CONFIGS / 'synthetic/protonet_r18_synthetic_1shot.py', {'auto_scale_lr': dict(enable=True)})
+        load_config(Config(dict(auto_scale_lr=dict(enable=True))))
 
 
 def test_a_key_for_no_parameter_is_refused():
