@@ -7,7 +7,6 @@ JSON text with the entries of the data set's `source` and, as `queries`, the num
 
 import json
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from capekit.datasets.dataset import MP100Dataset
 from capekit.datasets.episodes import TestPlan
 from capekit.errors import CapekitError
 from capekit.evaluation.scores import by_row
-from capekit.files import atomic_write
+from capekit.files import atomic_write, check_unpacked_size
 
 SOURCE_KEYS = ('ann_files', 'sha256', 'categories', 'images', 'instances')
 
@@ -76,17 +75,21 @@ def load_predictions(path: str | os.PathLike) -> Predictions:
     """Read a dump.
 
     Raises:
-        CapekitError: the file does not exist or is not a dump of `save_predictions`.
+        CapekitError: the file does not exist, unpacks to far more than it is, or is not a dump of `save_predictions`.
     """
     try:
+        check_unpacked_size(path)
         with np.load(path, allow_pickle=False) as arrays:
             rows, points, meta = arrays['rows'], arrays['points'], json.loads(str(arrays['meta']))
             scores = arrays['scores'] if 'scores' in arrays else np.full(points.shape[:2], np.float32(np.nan))
     except FileNotFoundError:
         raise CapekitError(f'{path}: no such dump of predictions') from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except CapekitError:
+        raise
+    except Exception as error:  # a damaged file may fail in any way
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CapekitError(f'{path}: not a dump of predictions with rows, points, scores and meta '
-                           f'({str(error).splitlines()[0][:80]})') from None
+                           f'({reason:.80})') from None
     if (rows.ndim != 2 or rows.shape[1] < 2 or rows.dtype.kind not in 'iu' or points.ndim != 3
             or points.shape[::2] != (len(rows), 2) or scores.shape != points.shape[:2]
             or points.dtype.kind != 'f' or scores.dtype.kind != 'f'):
