@@ -162,7 +162,7 @@ def refuse_invalid(options: Mapping, allowed: Mapping, where: str) -> None:
     """
     for name, value in options.items():
         if name in allowed and not valid(value, allowed[name], options):
-            raise CapekitError(f'{where}{name}={value!r} {expected(allowed[name], options)}')
+            raise CapekitError(f'{where}{name}={value!r:.300} {expected(allowed[name], options)}')
 
 
 @functools.cache
