@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from capekit.errors import CapekitError
-from capekit.files import atomic_write
+from capekit.files import atomic_write, check_unpacked_size
 
 # Prefixes that the authors' implementations use and capekit does not.
 RELEASED_PREFIXES = ('encoder_sample.', 'encoder_query.', 'keypoint_head.', 'predictor.', 'backbone_projs.')
@@ -19,19 +19,20 @@ def read_checkpoint(path: str | Path) -> Any:
     """Read a `.pth` or `.safetensors` file onto the CPU.
 
     Raises:
-        CapekitError: the file does not exist, is not a checkpoint, or is a pickle that would run code.
+        CapekitError: the file does not exist, is not a checkpoint, unpacks to far more than it is, or is a pickle that
+            would run code.
     """
     path = Path(path)
     if not path.is_file():
         raise CapekitError(f'checkpoint {path}: no such file')
     if path.suffix == '.safetensors':
-        from safetensors import SafetensorError
         from safetensors.torch import load_file
         try:
             return load_file(path)
-        except SafetensorError as error:
-            raise CapekitError(f'checkpoint {path}: not a safetensors file ({error})') from None
+        except Exception as error:  # a damaged file may fail in any way
+            raise CapekitError(f'checkpoint {path}: not a safetensors file ({_first_line(error)})') from None
     try:
+        check_unpacked_size(path)
         return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         culprit = re.search(r'GLOBAL (\S+)', str(error))
@@ -39,9 +40,10 @@ def read_checkpoint(path: str | Path) -> Any:
             raise CapekitError(f'checkpoint {path}: not a readable checkpoint') from None
         raise CapekitError(f'checkpoint {path}: refused, it is a pickle that would run code to build {culprit[1]}; '
                            'only plain tensors, numbers, strings, lists and dicts are read') from None
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = str(error).splitlines() or [type(error).__name__]
-        raise CapekitError(f'checkpoint {path}: not a readable checkpoint ({reason[0]})') from None
+    except CapekitError as error:
+        raise CapekitError(f'checkpoint {error}') from None
+    except Exception as error:  # a damaged file may fail in any way
+        raise CapekitError(f'checkpoint {path}: not a readable checkpoint ({_first_line(error)})') from None
 
 
 def save_checkpoint(content: dict, path: str | Path) -> None:
@@ -64,15 +66,26 @@ def load_weights(model: nn.Module, path: str | Path) -> dict:
     return content.get('meta', {}) if 'state_dict' in content else {}
 
 
+def state_dict_of(content: Any, path: str | Path) -> dict[str, torch.Tensor]:
+    """The tensors by name in what `read_checkpoint` gave: the content itself, or its `state_dict`.
+
+    Raises:
+        CapekitError: there are none; names the file at `path`.
+    """
+    state = content.get('state_dict', content) if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not state or not all(isinstance(name, str) and isinstance(value, torch.Tensor)
+                                              for name, value in state.items()):
+        raise CapekitError(f'checkpoint {path}: holds no state dict')
+    return state
+
+
 def fill_model(model: nn.Module, content: Any, path: str | Path) -> None:
     """Load what `read_checkpoint` gave into `model`, every parameter or none.
 
     Raises:
         CapekitError: no state dict, or that of another model; names the file at `path`.
     """
-    state = content.get('state_dict', content) if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise CapekitError(f'checkpoint {path}: holds no state dict')
+    state = state_dict_of(content, path)
     own = model.state_dict()
     missing, unknown = [key for key in own if key not in state], [key for key in state if key not in own]
     wrong = [key for key in own if key in state and own[key].shape != state[key].shape]
@@ -85,3 +98,7 @@ def fill_model(model: nn.Module, content: Any, path: str | Path) -> None:
         raise CapekitError(f'checkpoint {path} is of another model: {len(missing)} parameters missing, {len(unknown)} '
                            f'unknown, {len(wrong)} of another shape, e.g. {example}{hint}')
     model.load_state_dict(state)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [''])[0] or type(error).__name__

@@ -1,9 +1,10 @@
-"""Files that are written completely or not at all: written beside their place, then renamed."""
+"""Files that are written completely or not at all, and archives that are not opened if they would fill the memory."""
 
 import json
 import math
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -11,6 +12,9 @@ from typing import BinaryIO
 import numpy as np
 
 from capekit.errors import CapekitError
+
+UNPACKED_LIMIT = 'CAPEKIT_MAX_UNPACKED_GIB'
+"""Environment variable: GiB that a compressed file may unpack to; 1 by default."""
 
 
 @contextmanager
@@ -47,6 +51,34 @@ def write_json(path: str | os.PathLike, data):
     """
     with atomic_write(path) as file:
         file.write((json.dumps(_finite(data), indent=2, allow_nan=False) + '\n').encode())
+
+
+def check_unpacked_size(path: str | os.PathLike) -> None:
+    """Refuse a zip archive (.pth, .npz) that declares more content than `UNPACKED_LIMIT` and than its own size.
+
+    What is not an archive passes: its reader will say what is wrong with it.
+
+    Raises:
+        CapekitError: too much content, or a damaged archive.
+    """
+    with open(path, 'rb') as file:
+        if file.read(2) != b'PK':
+            return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except Exception as error:  # a damaged file may fail in any way
+        raise CapekitError(f'{path}: a damaged archive ({error})') from None
+    try:
+        limit = float(os.environ.get(UNPACKED_LIMIT, 1))
+    except ValueError:
+        limit = math.nan
+    if not limit > 0:
+        raise CapekitError(f'{UNPACKED_LIMIT}={os.environ[UNPACKED_LIMIT]!r} must be a number above 0')
+    size = os.path.getsize(path)
+    if unpacked > max(limit * 2 ** 30, size):
+        raise CapekitError(f'{path}: {size / 1e6:.1f} MB that unpacks to {unpacked / 1e6:.1f} MB is refused; if you '
+                           f'trust it, set {UNPACKED_LIMIT} above {unpacked / 2 ** 30:.2f}')
 
 
 def _finite(data):

@@ -22,6 +22,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='resume from a checkpoint; without a path, from the latest in the work directory')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    parser.add_argument('--auto-scale-lr', action='store_true',
+                        help="scale the learning rate by the total batch size over the schedule's base_batch_size")
     parser.add_argument('--no-validate', action='store_true', help='do not validate while training')
     parser.add_argument('--seed', type=int, help="seed of all random numbers; default: the config's")
     parser.add_argument('--deterministic', action='store_true', help='deterministic algorithms only (slower on CUDA)')
@@ -34,6 +36,11 @@ def main() -> None:
     work_dir = choose_work_dir(args, config)
     if args.amp:
         config.optim_wrapper.type = 'AmpOptimWrapper' if torch.cuda.is_available() else 'CpuAmpOptimWrapper'
+    if args.auto_scale_lr:
+        if not (config.get('auto_scale_lr') or {}).get('base_batch_size'):
+            raise CapekitError(f'--auto-scale-lr: config {args.config} does not state auto_scale_lr.base_batch_size, '
+                               'the batch size that its learning rate is for')
+        config.auto_scale_lr.enable = True
     config.randomness = dict(config.get('randomness', {}))
     if args.seed is not None:
         config.randomness['seed'] = args.seed

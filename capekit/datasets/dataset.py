@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from capekit.choices import checked
+from capekit.choices import Size, checked
 from capekit.datasets import crops
 from capekit.datasets.coco import (
     build_categories,
@@ -71,7 +71,7 @@ class MP100Dataset(Dataset):
 
     @checked
     def __init__(self, ann_file: str | os.PathLike | Sequence, images: str | os.PathLike | None = None,
-                 data_root: str | os.PathLike = '', categories=None, image_size: int = 256,
+                 data_root: str | os.PathLike = '', categories=None, image_size: Size = 256,
                  augment: dict | Sequence | None = None, missing_images: Literal['error', 'skip'] = 'error'):
         if isinstance(ann_file, (str, os.PathLike)):
             ann_file = [ann_file]

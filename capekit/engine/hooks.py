@@ -13,6 +13,7 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 
+from capekit.choices import Count, Positive, Size, checked
 from capekit.errors import CapekitError
 from capekit.progress import Bar
 from capekit.registry import HOOKS
@@ -51,9 +52,8 @@ class PartRateHook(Hook):
         CapekitError: a factor of 0 or less; when training starts, a part that does not exist or shares its groups.
     """
 
-    def __init__(self, parts: Sequence[str], factor: float, begin: int = 0, end: int | None = None):
-        if factor <= 0:
-            raise CapekitError(f'PartRateHook: factor={factor} must be above 0')
+    @checked
+    def __init__(self, parts: Sequence[str], factor: Positive, begin: Count = 0, end: Size | None = None):
         self.parts, self.factor, self.begin, self.end = tuple(parts), factor, begin, end
 
     def before_train(self, runner) -> None:

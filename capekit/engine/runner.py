@@ -22,6 +22,7 @@ from capekit.engine.crop_size import sized_model
 from capekit.engine.hooks import EpochSeedHook, PlainCheckpointHook, ProgressBarHook
 from capekit.engine.options import resolve
 from capekit.engine.provenance import write_provenance
+from capekit.engine.values import refuse_unused_keys
 from capekit.errors import CapekitError
 from capekit.registry import DATA_SAMPLERS, DATASETS, MODELS, RUNNERS
 
@@ -49,6 +50,13 @@ class CapeRunner(Runner):
             if type(handler) is logging.StreamHandler:
                 handler.addFilter(lambda record: not self._FILE_ONLY.match(record.getMessage()))
         return logger
+
+    def scale_lr(self, optim_wrapper, auto_scale_lr=None):
+        """As mmengine's, which forgets that batches are accumulated."""
+        counts = getattr(optim_wrapper, '_accumulative_counts', 1)
+        if auto_scale_lr and 'base_batch_size' in auto_scale_lr:
+            auto_scale_lr = dict(auto_scale_lr, base_batch_size=auto_scale_lr['base_batch_size'] / counts)
+        super().scale_lr(optim_wrapper, auto_scale_lr)
 
     def wrap_model(self, model_wrapper_cfg, model):
         if self.distributed and not torch.cuda.is_available():  # mmengine would pass a GPU number
@@ -154,6 +162,7 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
         model = build(MODELS, sized_model(config, stages), 'model')
         if not config.get('resume'):  # otherwise everything comes from the checkpoint
             model.init_weights()
+        refuse_unused_keys(config, model)
     arguments['model'] = model
     runner = runner_type(**arguments, cfg=config)
     if int(os.environ.get('RANK', 0)) == 0:

@@ -7,19 +7,22 @@ JSON text with the entries of the data set's `source` and, as `queries`, the num
 
 import json
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from capekit.choices import Size, refuse_invalid
 from capekit.datasets.dataset import MP100Dataset
 from capekit.datasets.episodes import TestPlan
 from capekit.errors import CapekitError
 from capekit.evaluation.scores import by_row
-from capekit.files import atomic_write
+from capekit.files import atomic_write, check_unpacked_size
 
-SOURCE_KEYS = ('ann_files', 'sha256', 'categories', 'images', 'instances')
+SOURCE: dict[str, Any] = dict(ann_files=list[str], sha256=list[str], categories=str | list[int] | None,
+                              images=str | None, instances=str)
+"""Entries of `MP100Dataset.source` in a dump's meta, with their types."""
 
 
 @dataclass
@@ -76,17 +79,21 @@ def load_predictions(path: str | os.PathLike) -> Predictions:
     """Read a dump.
 
     Raises:
-        CapekitError: the file does not exist or is not a dump of `save_predictions`.
+        CapekitError: the file does not exist, unpacks to far more than it is, or is not a dump of `save_predictions`.
     """
     try:
+        check_unpacked_size(path)
         with np.load(path, allow_pickle=False) as arrays:
-            rows, points, meta = arrays['rows'], arrays['points'], json.loads(str(arrays['meta']))
-            scores = arrays['scores'] if 'scores' in arrays else np.full(points.shape[:2], np.float32(np.nan))
+            rows, points, meta = np.asarray(arrays['rows']), np.asarray(arrays['points']), json.loads(str(arrays['meta']))
+            scores = np.asarray(arrays['scores']) if 'scores' in arrays else np.full(points.shape[:2], np.float32(np.nan))
     except FileNotFoundError:
         raise CapekitError(f'{path}: no such dump of predictions') from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except CapekitError:
+        raise
+    except Exception as error:  # a damaged file may fail in any way
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CapekitError(f'{path}: not a dump of predictions with rows, points, scores and meta '
-                           f'({str(error).splitlines()[0][:80]})') from None
+                           f'({reason:.80})') from None
     if (rows.ndim != 2 or rows.shape[1] < 2 or rows.dtype.kind not in 'iu' or points.ndim != 3
             or points.shape[::2] != (len(rows), 2) or scores.shape != points.shape[:2]
             or points.dtype.kind != 'f' or scores.dtype.kind != 'f'):
@@ -130,8 +137,8 @@ def dataset_of(predictions: Predictions, ann_file: Sequence | None = None) -> MP
 def _check_meta(path: str | os.PathLike, meta: dict):
     if not isinstance(meta, dict):
         raise CapekitError(f"{path}: the dump's meta is not a dict but {meta!r:.60}")
-    missing = [key for key in (*SOURCE_KEYS, 'queries') if key not in meta]
+    needed = {**SOURCE, 'queries': Size}
+    missing = [key for key in needed if key not in meta]
     if missing:
         raise CapekitError(f"{path}: the dump's meta lacks {missing[0]!r}; it has {list(meta)}")
-    if type(meta['queries']) is not int or meta['queries'] < 1:
-        raise CapekitError(f"{path}: the dump's meta has queries={meta['queries']!r}, not a whole number, 1 or more")
+    refuse_invalid(meta, needed, f"{path}: the dump's meta: ")

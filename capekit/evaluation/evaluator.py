@@ -1,9 +1,11 @@
 """The evaluator named in a config: it scores the episodes that a loop has predicted."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 
+from capekit.choices import Ascending, Count, Positive, checked
 from capekit.datasets.episodes import TestPlan
 from capekit.evaluation.intervals import evaluate
 from capekit.evaluation.scores import THRESHOLDS
@@ -19,7 +21,8 @@ class EpisodeEvaluator:
         resamples: bootstrap resamples for the 95 % intervals; 0 = no intervals, enough for validation.
     """
 
-    def __init__(self, thresholds: Sequence[float] = THRESHOLDS, resamples: int = 0):
+    @checked
+    def __init__(self, thresholds: Annotated[Sequence[Positive], Ascending()] = THRESHOLDS, resamples: Count = 0):
         self.thresholds, self.resamples = tuple(thresholds), resamples
 
     def evaluate(self, dataset, plan: TestPlan, points: np.ndarray, scores: np.ndarray) -> dict:
