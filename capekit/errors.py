@@ -14,8 +14,8 @@ def one_line(text: object) -> str:
 class CapekitError(ValueError):
     """One line for the user: what is wrong, where, and what would be right.
 
-    The command line tools print it without a traceback and exit with status 2. As text it is always one line: names from
-    files may hold line ends and terminal escapes, which are written out.
+    The command line tools print it without a traceback and exit with status 2. As text it is always one line: names
+    from files may hold line ends and terminal escapes, which are written out.
     """
 
     def __str__(self) -> str:

@@ -21,5 +21,5 @@ def test_a_message_of_several_lines_is_kept_in_one():
 
 def test_an_error_of_a_worker_is_its_message():
     # As torch re-raises it: its type called with the traceback.
-    traceback = "Caught CapekitError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  ..."
+    traceback = 'Caught CapekitError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n ...'
     assert str(CapekitError(f'{traceback}\ncapekit.errors.CapekitError: a.jpg: damaged\n')) == 'a.jpg: damaged'

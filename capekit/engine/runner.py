@@ -22,7 +22,7 @@ from capekit.engine.crop_size import sized_model
 from capekit.engine.hooks import EpochSeedHook, PlainCheckpointHook, ProgressBarHook
 from capekit.engine.options import resolve
 from capekit.engine.provenance import write_provenance
-from capekit.errors import CapekitError
+from capekit.errors import CapekitError, printable
 from capekit.registry import DATA_SAMPLERS, DATASETS, MODELS, RUNNERS
 
 STAGES = dict(train=('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'),
@@ -41,7 +41,7 @@ class CapeRunner(Runner):
     own_hooks = (EpochSeedHook, PlainCheckpointHook, ProgressBarHook)
     _FILE_ONLY = re.compile(
         r'\s*-{20,}\s*System environment|Config:\n|Hooks will be executed|Distributed training is not used|'
-        r'Dataset \S+ has no metainfo|"(FileClient|HardDiskBackend)"')
+        r'Dataset \S+ has no metainfo|"(FileClient|HardDiskBackend)"|Data of \w+: ')
 
     def build_logger(self, *args, **kwargs):
         logger = super().build_logger(*args, **kwargs)
@@ -156,6 +156,9 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
             model.init_weights()
     arguments['model'] = model
     runner = runner_type(**arguments, cfg=config)
+    for stage in stages:  # the screen had these before there was a log file
+        for note in getattr(arguments[f'{stage}_dataloader']['dataset'], 'notes', ()):
+            runner.logger.warning(f'Data of {stage}: {printable(note)}')
     if int(os.environ.get('RANK', 0)) == 0:
         write_provenance(Path(work_dir))
     return runner
