@@ -111,7 +111,7 @@ def audit(ann_files: Sequence[str], images: str | None = None, shots: int = 1, q
     missing: set = set()
     faults: dict = {}
     if images is not None:
-        missing, outside = find_files({instance.image_file for instance in found}, images)
+        missing, outside = find_files(dict.fromkeys(instance.image_file for instance in found), images)
         check_outside(outside, findings, settings)
         faults = _image_faults(found, missing, images, decode, settings, findings)
 
@@ -203,6 +203,6 @@ def _image_faults(found: Sequence[RawInstance], missing: set, folder: str, decod
             faults[file] = str(error).split(': ', 1)[-1]
     if oriented:
         shown = 'as a viewer shows them' if settings.orientation == 'viewer' else 'as they are stored'
-        findings.notes.append(f'{len(oriented)} image(s) have an EXIF orientation and are read {shown}; look at them '
-                              f'with their labels: {", ".join(oriented)}')
+        findings.note(f'{len(oriented)} image(s) have an EXIF orientation and are read {shown}; look at them '
+                      f'with their labels: {", ".join(oriented)}')
     return faults

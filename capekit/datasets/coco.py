@@ -18,7 +18,7 @@ from capekit.datasets.splits import resolve_categories
 from capekit.errors import CapekitError
 
 __all__ = ['Category', 'RawInstance', 'clip_box', 'id_fault', 'join_categories', 'keypoint_counts', 'leads_out',
-           'read_annotation_file', 'select_categories']
+           'read_annotation_file', 'select_categories', 'size_fault']
 
 LARGEST_ID = 2 ** 63 - 1
 
@@ -69,7 +69,7 @@ class RawInstance:
 def read_annotation_file(path: str, findings: Findings | None = None) -> tuple[dict, str]:
     """The parsed COCO keypoint file, its image and category records checked, and the sha256 of its bytes.
 
-    In file names a backslash becomes a slash, of which `findings` are told.
+    In file names a backslash becomes a slash, of which `findings` are told. An image's size may be null.
 
     Raises:
         CapekitError: the file is missing, is not JSON, is not a COCO keypoint file, or has an image or category
@@ -101,12 +101,12 @@ def read_annotation_file(path: str, findings: Findings | None = None) -> tuple[d
                                    f'{_difference(record, known)}; give each its own id')
     windows = [image for image in content['images'] if '\\' in image['file_name']]
     for image in content['images']:
-        image.update(width=int(image['width']), height=int(image['height']))
+        image.update((key, int(image[key])) for key in ('width', 'height') if image[key] is not None)
     for image in windows:
         image['file_name'] = image['file_name'].replace('\\', '/')
     if windows and findings is not None:
-        findings.notes.append(f"{path}: backslashes in {len(windows)} file names are read as slashes, first "
-                              f"{windows[0]['file_name']}")
+        findings.note(f"{path}: backslashes in {len(windows)} file names are read as slashes, first "
+                      f"{windows[0]['file_name']}")
     return content, hashlib.sha256(data).hexdigest()
 
 
@@ -134,6 +134,11 @@ def _image_fault(image: dict) -> str | None:
     name = image['file_name']
     if not isinstance(name, str) or not name.strip() or '\0' in name or not _writable(name):
         return f'(id {image["id"]}) has file_name {shown(name)}; expected a path below the image folder'
+    return size_fault(image) if image['width'] is not None and image['height'] is not None else None
+
+
+def size_fault(image: dict) -> str | None:
+    """What is wrong with the size of an image, or None."""
     for key in ('width', 'height'):
         if not is_number(image[key]) or image[key] < 1 or image[key] % 1:
             return f'(id {image["id"]}) has {key} {shown(image[key])}; expected a whole number of pixels, 1 or more'
@@ -199,8 +204,8 @@ def select_categories(records: dict[int, dict], spec, paths: Sequence[str], find
                            f'{list(records)}')
     if absent:
         # A split name is a filter over whatever files are given, but covering only part of a split is worth a message.
-        findings.notes.append(f'{len(absent)} of the {len(wanted)} categories of {spec} are not in the annotation '
-                              f'files: ids {absent}')
+        findings.note(f'{len(absent)} of the {len(wanted)} categories of {spec} are not in the annotation '
+                      f'files: ids {absent}')
     return {id_: record for id_, record in records.items() if id_ in set(wanted)}
 
 

@@ -19,7 +19,7 @@ from capekit.datasets.folder import keep_existing
 from capekit.datasets.reader import read
 from capekit.datasets.settings import ReadSettings
 from capekit.datasets.transforms import Augmentation, Geometry
-from capekit.errors import CapekitError, printable
+from capekit.errors import CapekitError
 from capekit.registry import DATASETS
 from capekit.structures import Episode
 
@@ -109,7 +109,7 @@ class MP100Dataset(Dataset):
     def _announce(self):
         if int(os.environ.get('RANK', 0)) == 0:
             for note in self.notes:
-                print_log(printable(note), 'current', logging.WARNING)
+                print_log(note, 'current', logging.WARNING)
 
     def _fill(self, found: list):
         """Store the instances as arrays: workers share their memory pages, and metrics can work on all rows at once."""

@@ -43,8 +43,8 @@ def count_once(instances: Sequence[RawInstance], findings: Findings) -> list[Raw
         else:
             repeated.append(f'{instance} repeats annotation {twin.annotation_id}')
     if repeated:
-        findings.notes.append(f'{len(repeated)} annotation(s) repeat another one, with the same image, category and '
-                              f'keypoints, and are left out; first: {repeated[0]}')
+        findings.note(f'{len(repeated)} annotation(s) repeat another one, with the same image, category and '
+                      f'keypoints, and are left out; first: {repeated[0]}')
     return kept
 
 
@@ -89,7 +89,7 @@ def check_plausible(name: str, instances: Sequence[RawInstance], settings: ReadS
         if off.sum() > 1 and off.mean() >= 0.5:
             findings.problem(f'{line}; expected boxes and keypoints in pixels of the same image')
         else:
-            findings.notes.append(line)
+            findings.note(line)
 
 
 def _corners(boxes: np.ndarray, spans: np.ndarray, sizes: np.ndarray) -> tuple[int, int] | None:

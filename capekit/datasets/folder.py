@@ -57,7 +57,7 @@ def check_outside(outside: dict, findings: Findings, settings: ReadSettings):
 def keep_existing(reading: Reading, folder: str, settings: ReadSettings, policy: str) -> list[RawInstance]:
     """The instances whose image exists; missing images are a problem, or announced if `policy` is 'skip'."""
     found, findings = reading.instances, reading.findings
-    missing, outside = find_files({instance.image_file for instance in found}, folder)
+    missing, outside = find_files(dict.fromkeys(instance.image_file for instance in found), folder)
     check_outside(outside, findings, settings)
     if not missing:
         return found
@@ -68,7 +68,7 @@ def keep_existing(reading: Reading, folder: str, settings: ReadSettings, policy:
         return found
     lost = Counter(instance.category_id for instance in found if instance.image_file in missing)
     named = ', '.join(f"'{names[id_]}' (id {id_}) {count}" for id_, count in lost.items())
-    findings.notes.append(f'{line}; instances left out: {named}')
+    findings.note(f'{line}; instances left out: {named}')
     kept = [instance for instance in found if instance.image_file not in missing]
     if not kept:
         findings.problem(f'{line}; nothing is left')

@@ -111,7 +111,7 @@ def _read_header(path: str, file: BinaryIO, settings: ReadSettings, size: tuple[
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # of images beyond Pillow's own limit, and of broken EXIF
             with Image.open(file) as image:
-                orientation = image.getexif().get(ORIENTATION, 1)
+                orientation = _orientation(image)
                 turned = image.format == 'TIFF'
                 bits = _stated_bits(image, start)
                 width, height = image.size
@@ -131,6 +131,14 @@ def _read_header(path: str, file: BinaryIO, settings: ReadSettings, size: tuple[
     if size is not None and header.seen(settings) != tuple(size):
         raise CapekitError(f'{path}: {_other_size(header, settings, size)}')
     return header
+
+
+def _orientation(image: Image.Image) -> int:
+    if image.format != 'PNG':
+        return image.getexif().get(ORIENTATION, 1)
+    exif = Image.Exif()  # getexif() would decode the image
+    exif.load(image.info.get('exif', b''))
+    return exif.get(ORIENTATION, 1)
 
 
 def _other_size(header: Header, settings: ReadSettings, size: tuple[int, int]) -> str:

@@ -18,11 +18,13 @@ from capekit.datasets.coco import (
     leads_out,
     read_annotation_file,
     select_categories,
+    size_fault,
 )
 from capekit.datasets.doubts import check_plausible, count_once
 from capekit.datasets.settings import Findings, ReadSettings
-from capekit.datasets.skeleton import read_links, some, title
+from capekit.datasets.skeleton import BASES, read_links, some, title
 from capekit.datasets.splits import supercategory_of
+from capekit.errors import CapekitError
 
 
 @dataclass
@@ -67,7 +69,7 @@ def read(paths: Sequence[str], settings: ReadSettings, categories=None) -> Readi
     reading.unused = records.keys() - used
     if reading.unused and (categories is None or isinstance(categories, str)):
         names = [title(record) for id_, record in records.items() if id_ in reading.unused]
-        findings.notes.append(f'{len(names)} categories without any annotation are left out: {some(names)}')
+        findings.note(f'{len(names)} categories without any annotation are left out: {some(names)}')
         records = {id_: record for id_, record in records.items() if id_ in used}
 
     counting = [found for path, content in zip(paths, files, strict=True)
@@ -81,8 +83,8 @@ def read(paths: Sequence[str], settings: ReadSettings, categories=None) -> Readi
         per_category[instance.category_id].append(instance)
     for id_, mine in per_category.items():
         check_plausible(title(records[id_]), mine, settings, findings)
-    origins = {record['id']: path for path, content in reversed(list(zip(paths, files, strict=True)))
-               for record in content['categories']}
+    origins = {record['id']: (path, _stated_base(content)) for path, content in
+               reversed(list(zip(paths, files, strict=True))) for record in content['categories']}
     links = read_links(records, counts, origins, settings.skeleton_base, findings)
     reading.instances = instances
     reading.categories = {id_: Category(
@@ -90,8 +92,8 @@ def read(paths: Sequence[str], settings: ReadSettings, categories=None) -> Readi
         num_keypoints=counts[id_], keypoint_names=tuple(record.get('keypoints') or ()), links=links[id_])
         for id_, record in records.items()}
     if reading.miscounted:
-        findings.remarks.append(f'{len(reading.miscounted)} annotation(s) state another num_keypoints than they have '
-                                f'labelled, which counts; first: {reading.miscounted[0]}')
+        findings.remark(f'{len(reading.miscounted)} annotation(s) state another num_keypoints than they have '
+                        f'labelled, which counts; first: {reading.miscounted[0]}')
     _tell_skipped(reading, sum(len(content['annotations']) for content in files))
     if not instances and not findings.problems:
         reasons = Counter(reason for reason, _ in reading.skipped.values())
@@ -101,6 +103,13 @@ def read(paths: Sequence[str], settings: ReadSettings, categories=None) -> Readi
     return reading
 
 
+def _stated_base(content: dict) -> int | None:
+    """The base of the skeletons that a file states, as those do that capekit writes."""
+    info = content.get('info')
+    base = info.get('skeleton_base') if isinstance(info, dict) else None
+    return base if type(base) is int and base in BASES else None
+
+
 def _text(record: dict) -> str:
     own = record.get('supercategory')
     return own if isinstance(own, str) else ''
@@ -108,6 +117,9 @@ def _text(record: dict) -> str:
 
 def _counting(path: str, content: dict, records: dict, settings: ReadSettings, reading: Reading) -> list[tuple]:
     """(file, annotation, box, image) of what counts as far as its box goes, in the order of the images."""
+    for place, image in enumerate(content['images']):
+        if fault := size_fault(image):
+            raise CapekitError(f'{path}: images[{place}] {fault}')
     described = {record['id'] for record in content['categories']}
     images = {image['id']: image for image in content['images']}
     per_image: dict[int, list] = {image_id: [] for image_id in images}
@@ -117,9 +129,9 @@ def _counting(path: str, content: dict, records: dict, settings: ReadSettings, r
         if type(category_id) is int and category_id in described and category_id not in records:
             continue
         try:
-            fault = next(filter(None, (id_fault(annotation, key) for key in ('id', 'image_id', 'category_id'))), None)
-            if fault:
-                reading.findings.problem(f'{path}: annotations[{place}] {fault}', path, 'id')
+            faults = [id_fault(annotation, key) for key in ('id', 'image_id', 'category_id')]
+            if any(faults):
+                reading.findings.problem(f'{path}: annotations[{place}] {next(filter(None, faults))}', path, 'id')
             elif category_id not in described:
                 raise Fault('category', f"has category {category_id}, which is not in the file's 'categories': "
                                         f'{sorted(described)[:20]}')
@@ -182,5 +194,5 @@ def _tell_skipped(reading: Reading, total: int):
         reasons.setdefault(reason, []).append((annotation_id, path))
     for reason, members in reasons.items():
         annotation_id, path = members[0]
-        reading.findings.notes.append(f'{len(members)} annotation(s) do not count: {reason} (of {total}; first: '
-                                      f'{annotation_id} in {os.path.basename(path)})')
+        reading.findings.note(f'{len(members)} annotation(s) do not count: {reason} (of {total}; first: '
+                              f'{annotation_id} in {os.path.basename(path)})')

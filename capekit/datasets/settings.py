@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args, get_origin
 
-from capekit.errors import CapekitError
+from capekit.errors import CapekitError, printable
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def _whole(value: Any, low: int, high: int) -> bool:
 
 
 class Findings:
-    """What a reading has to say.
+    """What a reading has to say, in lines that can be printed.
 
     Attributes:
         notes: readings of the file that are announced by a run and by the audit.
@@ -63,7 +63,15 @@ class Findings:
 
     def problem(self, line: str, *kind):
         """Add what has to be fixed; of several of the same `kind`, the first is shown and the others are counted."""
-        self._problems.setdefault(kind or (line,), []).append(line)
+        self._problems.setdefault(kind or (line,), []).append(printable(line))
+
+    def note(self, line: str):
+        """Add a reading to announce."""
+        self.notes.append(printable(line))
+
+    def remark(self, line: str):
+        """Add a fact for the audit."""
+        self.remarks.append(printable(line))
 
     @property
     def problems(self) -> list[str]:

@@ -24,29 +24,32 @@ def link_fault(links, count: int, base: int = 0) -> str | None:
     return None
 
 
-def read_links(records: dict[int, dict], counts: dict[int, int], origins: dict[int, str], base: Literal['auto', 0, 1],
+def read_links(records: dict[int, dict], counts: dict[int, int], origins: dict[int, tuple], base: Literal['auto', 0, 1],
                findings: Findings) -> dict[int, np.ndarray]:
     """Zero-based links of every category, (E, 2) int64; (0, 2) where it has none or they are a problem.
 
-    Where `base` is 'auto', a category whose links hold a 0 counts from 0, one whose links hold its number of keypoints
-    from 1. Links with neither fit both: they are read as those of the other categories, if these agree.
+    Where `base` is 'auto' and the file does not state it, a category whose links hold a 0 counts from 0, one whose
+    links hold its number of keypoints from 1. Links with neither fit both: they are read as those of the other
+    categories, if these agree.
 
     Args:
         records: the categories' records by id.
         counts: their numbers of keypoints.
-        origins: their files, for messages.
+        origins: for each, its file and the base that this file states, or None.
         base: number of the first keypoint, or 'auto'.
         findings: is told about problems and about every reading that is not zero-based.
     """
     fitting: dict[int, list] = {}
     for id_, record in records.items():
         links = [] if record.get('skeleton') is None or not counts[id_] else record['skeleton']
-        faults = {start: link_fault(links, counts[id_], start) for start in (BASES if base == 'auto' else (base,))}
+        path, stated = origins[id_]
+        possible = BASES if base == 'auto' and stated is None else (stated if base == 'auto' else base,)
+        faults = {start: link_fault(links, counts[id_], start) for start in possible}
         fitting[id_] = [start for start, fault in faults.items() if not fault] if links != [] else []
         fault = next(iter(faults.values()))
         if fault and all(faults.values()):
-            either = f' (or 1 to {counts[id_]} if counted from 1)' if base == 'auto' and 'expected 0' in fault else ''
-            findings.problem(f'{origins[id_]}: {title(record)}: {fault}{either}')
+            either = f' (or 1 to {counts[id_]} if counted from 1)' if len(faults) > 1 and 'expected 0' in fault else ''
+            findings.problem(f'{path}: {title(record)}: {fault}{either}')
     sure = {starts[0] for starts in fitting.values() if len(starts) == 1}
     unsure = [id_ for id_, starts in fitting.items() if len(starts) == 2]
     bases = {id_: starts[0] for id_, starts in fitting.items() if len(starts) == 1}
@@ -55,10 +58,10 @@ def read_links(records: dict[int, dict], counts: dict[int, int], origins: dict[i
     else:
         for id_ in unsure:
             ends = [end for link in records[id_]['skeleton'] for end in link]
-            findings.problem(f'{origins[id_]}: {title(records[id_])}: links from {min(ends)} to {max(ends)} of '
+            findings.problem(f'{origins[id_][0]}: {title(records[id_])}: links from {min(ends)} to {max(ends)} of '
                              f'{counts[id_]} keypoints may count from 0 or from 1: set skeleton_base=0 or, as in COCO, '
                              'skeleton_base=1', 'base')
-    _announce(records, bases, unsure if base == 'auto' else [], findings)
+    _announce(records, bases, unsure, findings)
     return {id_: _zero_based(record, bases.get(id_), findings) for id_, record in records.items()}
 
 
@@ -70,12 +73,12 @@ def title(record: dict) -> str:
 def _announce(records: dict[int, dict], bases: dict[int, int], unsure: list, findings: Findings):
     one_based = [title(records[id_]) for id_, start in bases.items() if start == 1]
     if one_based:
-        findings.notes.append(f'skeletons of {len(one_based)} of {len(records)} categories count keypoints from 1, as '
-                              f'COCO does, and are read so: {some(one_based)}')
+        findings.note(f'skeletons of {len(one_based)} of {len(records)} categories count keypoints from 1, as '
+                      f'COCO does, and are read so: {some(one_based)}')
     followed = [title(records[id_]) for id_ in unsure if id_ in bases]
     if followed:
-        findings.notes.append(f'skeletons of {len(followed)} categories fit counting from 0 and from 1 and are read '
-                              f'from {bases[unsure[0]]}, as those of the other categories: {some(followed)}')
+        findings.note(f'skeletons of {len(followed)} categories fit counting from 0 and from 1 and are read '
+                      f'from {bases[unsure[0]]}, as those of the other categories: {some(followed)}')
 
 
 def some(names: list[str], most: int = 5) -> str:
@@ -89,5 +92,5 @@ def _zero_based(record: dict, base: int | None, findings: Findings) -> np.ndarra
     links = np.array(record['skeleton'], dtype=np.int64) - base
     loops = links[:, 0] == links[:, 1]
     if loops.any():
-        findings.notes.append(f'{title(record)}: {loops.sum()} link(s) from a keypoint to itself are left out')
+        findings.note(f'{title(record)}: {loops.sum()} link(s) from a keypoint to itself are left out')
     return links[~loops]

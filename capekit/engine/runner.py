@@ -22,7 +22,7 @@ from capekit.engine.crop_size import sized_model
 from capekit.engine.hooks import EpochSeedHook, PlainCheckpointHook, ProgressBarHook
 from capekit.engine.options import resolve
 from capekit.engine.provenance import write_provenance
-from capekit.errors import CapekitError, printable
+from capekit.errors import CapekitError
 from capekit.registry import DATA_SAMPLERS, DATASETS, MODELS, RUNNERS
 
 STAGES = dict(train=('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'),
@@ -158,7 +158,7 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
     runner = runner_type(**arguments, cfg=config)
     for stage in stages:  # the screen had these before there was a log file
         for note in getattr(arguments[f'{stage}_dataloader']['dataset'], 'notes', ()):
-            runner.logger.warning(f'Data of {stage}: {printable(note)}')
+            runner.logger.warning(f'Data of {stage}: {note}')
     if int(os.environ.get('RANK', 0)) == 0:
         write_provenance(Path(work_dir))
     return runner
