@@ -24,7 +24,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         status = main() or 0
         sys.stdout.flush()
     except CapekitError as error:
-        print(f'error: {_one_line(error)}', file=sys.stderr)
+        print(f'error: {error}', file=sys.stderr)
         status = USAGE_ERROR
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
@@ -52,8 +52,3 @@ def run_command(title: str, command: str, *arguments) -> float:
     seconds = time.monotonic() - started
     print(f'== {seconds:.0f} s', flush=True)
     return seconds
-
-
-def _one_line(error: CapekitError) -> str:
-    """The message itself: a data loader worker's error arrives with its traceback, the message on the last line."""
-    return (str(error).strip().splitlines() or [''])[-1].removeprefix(f'{CapekitError.__module__}.CapekitError: ')

@@ -42,7 +42,7 @@ class CapeRunner(Runner):
     own_hooks = (EpochSeedHook, PlainCheckpointHook, ProgressBarHook)
     _FILE_ONLY = re.compile(
         r'\s*-{20,}\s*System environment|Config:\n|Hooks will be executed|Distributed training is not used|'
-        r'Dataset \S+ has no metainfo|"(FileClient|HardDiskBackend)"')
+        r'Dataset \S+ has no metainfo|"(FileClient|HardDiskBackend)"|Data of \w+: ')
 
     def build_logger(self, *args, **kwargs):
         logger = super().build_logger(*args, **kwargs)
@@ -165,6 +165,9 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
         refuse_unused_keys(config, model)
     arguments['model'] = model
     runner = runner_type(**arguments, cfg=config)
+    for stage in stages:  # the screen had these before there was a log file
+        for note in getattr(arguments[f'{stage}_dataloader']['dataset'], 'notes', ()):
+            runner.logger.warning(f'Data of {stage}: {note}')
     if int(os.environ.get('RANK', 0)) == 0:
         write_provenance(Path(work_dir))
     return runner

@@ -123,7 +123,8 @@ def dataset_of(predictions: Predictions, ann_file: Sequence | None = None) -> MP
     if gone:
         raise CapekitError(f'{gone[0]}: the annotation file of this dump is missing; give its path with --ann-file')
     dataset = MP100Dataset(files, images=source['images'], categories=source['categories'],
-                           missing_images='error' if source['images'] is None else 'skip')
+                           missing_images='error' if source['images'] is None else 'skip',
+                           **source.get('reading', {}))  # absent from dumps of version 0.1.0
     for file, now, then in zip(files, dataset.source['sha256'], source['sha256'], strict=False):
         if now != then:
             raise CapekitError(f'{file}: sha256 {now[:12]} is not the annotation file of this dump ({then[:12]})')

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from capekit.datasets.coco import clip_box, join_categories, read_annotation_file
+from capekit.datasets.coco import clip_box, join_categories, leads_out, read_annotation_file, size_fault
 from capekit.errors import CapekitError
 
 from .appearance import SHAPES, Appearance, Part, choose_looks, choose_paints
@@ -47,9 +47,10 @@ def render_from_annotations(ann_files: list, images: str | os.PathLike, seed: in
     for path, content in zip(paths, files, strict=True):
         names = {image['id']: image['file_name'] for image in content['images']}
         for image in content['images']:
-            name = os.path.normpath(image['file_name'])
-            if os.path.isabs(name) or name.startswith('..'):
+            if leads_out(image['file_name']):
                 raise CapekitError(f"{path}: file name {image['file_name']!r} leads out of the image folder")
+            if fault := size_fault(image):
+                raise CapekitError(f'{path}: image {fault}')
             records.setdefault(image['file_name'], image)
         for annotation in content['annotations']:
             if annotation.get('keypoints') and annotation['image_id'] in names:
