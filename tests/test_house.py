@@ -17,8 +17,10 @@ BASE = {'choices', 'errors', 'files', 'registry', 'structures', 'progress', 'che
 BELOW = dict(
     datasets=set(), models=set(), interop={'datasets'}, synthetic={'datasets'}, evaluation={'datasets'},
     visualization={'datasets', 'models'}, engine={'datasets', 'models', 'evaluation'},
-    apis={'engine', 'models', 'datasets', 'evaluation', 'interop'},
-    commands={'apis', 'engine', 'models', 'datasets', 'evaluation', 'interop', 'synthetic', 'visualization'})
+    labelling={'datasets', 'models', 'interop', 'visualization'},
+    apis={'labelling', 'engine', 'models', 'datasets', 'evaluation', 'interop'},
+    commands={'apis', 'labelling', 'engine', 'models', 'datasets', 'evaluation', 'interop', 'synthetic',
+              'visualization'})
 
 
 def _imports(path: Path) -> set:
