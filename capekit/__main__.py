@@ -13,6 +13,7 @@ COMMANDS = dict(
     train='train an estimator',
     test='test a trained estimator on categories it has never seen',
     label='label a few images, get the keypoints of all others',
+    replay='look into a batch whose loss was not finite',
     score='score a dump of predictions again, or compare two',
     audit='check annotation files and images before a run',
     prepare_mp100="put the images of MP-100's sources where its annotation files expect them",

@@ -1,12 +1,14 @@
 """Files that are written completely or not at all, and archives that are not opened if they would fill the memory."""
 
+import errno
 import json
 import math
 import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -15,11 +17,15 @@ from capekit.errors import CapekitError
 
 UNPACKED_LIMIT = 'CAPEKIT_MAX_UNPACKED_GIB'
 """Environment variable: GiB that a compressed file may unpack to; 1 by default."""
+PARTIAL = '.partial'
+"""How the names of files that are being written end; they start with a dot."""
 
 
 @contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """A binary file object whose content is at `path` once the block ends without an error; creates the folder.
+
+    A killed process leaves `.<name>.<random>.partial` behind, which `remove_partial` removes.
 
     Raises:
         CapekitError: the folder or file cannot be written.
@@ -28,19 +34,55 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     temporary = None
     try:
         os.makedirs(folder, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f'.{os.path.basename(path)}.')
+        handle, temporary = tempfile.mkstemp(PARTIAL, f'.{os.path.basename(path)}.', folder)
         with os.fdopen(handle, 'wb') as file:
             yield file
+            file.flush()
+            os.fsync(file.fileno())
         # mkstemp makes files that only their owner may read.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
+        os.chmod(temporary, 0o666 & ~umask())
         os.replace(temporary, path)
     except OSError as error:
         raise CapekitError(f'{path}: cannot be written ({error.strerror or error})') from None
     finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def remove_partial(folder: str | os.PathLike) -> None:
+    """Remove what killed processes left of files that they were writing into a folder."""
+    for path in Path(folder).glob(f'.*{PARTIAL}'):
+        if path.is_file():
+            path.unlink()
+
+
+def check_writable(path: str | os.PathLike, option: str, folder: bool = False) -> None:
+    """Make sure that a file, or with `folder` files in a folder, can be written there later; writes nothing.
+
+    Raises:
+        CapekitError: names `option` and says why not.
+    """
+    target = os.path.abspath(path)
+    try:
+        if os.path.isdir(target) and not folder:
+            raise IsADirectoryError(errno.EISDIR, 'it is a folder')
+        with suppress(FileNotFoundError):
+            os.lstat(target)  # refuses names that are too long, and parents that are files
+        existing = target if folder else os.path.dirname(target)
+        while not os.path.lexists(existing):
+            existing = os.path.dirname(existing)
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise CapekitError(f'{option} {path}: cannot be written ({reason})') from None
+
+
+def umask() -> int:
+    """The permissions that this process denies to new files."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def write_json(path: str | os.PathLike, data):

@@ -8,10 +8,12 @@ import argparse
 from pathlib import Path
 
 import torch
+from mmengine.config import Config
 
-from capekit.checkpoint import read_checkpoint
 from capekit.commands.arguments import add_common_arguments, choose_work_dir, load_with_protocol
-from capekit.engine.runner import build_runner, leave_distributed
+from capekit.engine.distributed import check_launcher, leave_distributed
+from capekit.engine.resume import find_checkpoint
+from capekit.engine.runner import build_runner
 from capekit.errors import CapekitError
 
 
@@ -32,6 +34,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    check_launcher(args.launcher)
     config = load_with_protocol(args, 'shots')
     work_dir = choose_work_dir(args, config)
     if args.amp:
@@ -49,21 +52,26 @@ def main() -> None:
     stages = ['train'] if args.no_validate or config.get('val_dataloader') is None else ['train', 'val']
     if args.no_validate:
         (config.get('default_hooks', {}).get('checkpoint') or {}).pop('save_best', None)
-    if args.resume:
-        config.resume, config.load_from = True, find_checkpoint(args.resume, work_dir)
-    build_runner(config, stages, work_dir, args.launcher).train()
+    note = choose_resume(args, config, work_dir)
+    runner = build_runner(config, stages, work_dir, args.launcher)
+    if note:
+        runner.logger.warning(note)
+    runner.train()
     leave_distributed()
 
 
-def find_checkpoint(resume: str, work_dir: str) -> str:
-    """The checkpoint to resume from, checked to be one that can be resumed."""
-    if resume == 'auto':
-        pointer = Path(work_dir) / 'last_checkpoint'
-        if not pointer.is_file():
-            raise CapekitError(f'--resume: no checkpoint in {work_dir}; give its path, or train without --resume')
-        resume = pointer.read_text().strip()
-    content = read_checkpoint(resume)
-    if not isinstance(content, dict) or 'optimizer' not in content:
-        raise CapekitError(f'--resume {resume}: holds no optimiser state, so training cannot resume from it; '
-                           'start from its weights with --cfg-options load_from=...')
-    return resume
+def choose_resume(args: argparse.Namespace, config: Config, work_dir: str) -> str:
+    """Write into the config what `--resume`, or the config's own `resume`, means; returns what to tell about it."""
+    if not args.resume and not config.get('resume'):
+        return ''
+    try:
+        path, meta, note = find_checkpoint(args.resume or config.get('load_from') or 'auto', work_dir)
+    except CapekitError:
+        if args.resume or config.get('load_from') or any(Path(work_dir).glob('*.pth')):
+            raise
+        config.resume = False  # as in mmengine, the setting also starts a run
+        return ''
+    config.resume, config.load_from = True, path
+    if config.randomness.get('seed') is None:
+        config.randomness['seed'] = meta.get('seed')
+    return note

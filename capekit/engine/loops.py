@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from mmengine.dist import all_gather_object, broadcast_object_list, get_dist_info, is_main_process
+from mmengine.dist import all_gather_object, broadcast, broadcast_object_list, get_dist_info, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, autocast
 from torch.utils.data import Dataset
@@ -94,6 +94,7 @@ class EpisodeLoop(BaseLoop):
         self.runner.call_hook(f'before_{self.stage}')
         self.runner.call_hook(f'before_{self.stage}_epoch')
         self.runner.model.eval()
+        self._share_buffers()
         answers = self._predict()
         metrics: list = [None]
         if answers is not None:
@@ -104,6 +105,11 @@ class EpisodeLoop(BaseLoop):
         self.runner.call_hook(f'after_{self.stage}_epoch', metrics=metrics[0])
         self.runner.call_hook(f'after_{self.stage}')
         return metrics[0]
+
+    def _share_buffers(self) -> None:
+        """Every rank tests the model that a checkpoint holds: BatchNorm's statistics are the main process's."""
+        for buffer in self.runner.model.buffers():
+            broadcast(buffer)
 
     def _predict(self) -> tuple | None:
         """Points (E, Q, Kmax, 2) and scores (E, Q, Kmax) of all ranks on the main process, None elsewhere."""

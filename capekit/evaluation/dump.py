@@ -84,8 +84,10 @@ def load_predictions(path: str | os.PathLike) -> Predictions:
     try:
         check_unpacked_size(path)
         with np.load(path, allow_pickle=False) as arrays:
-            rows, points, meta = np.asarray(arrays['rows']), np.asarray(arrays['points']), json.loads(str(arrays['meta']))
-            scores = np.asarray(arrays['scores']) if 'scores' in arrays else np.full(points.shape[:2], np.float32(np.nan))
+            rows, points = np.asarray(arrays['rows']), np.asarray(arrays['points'])
+            meta = json.loads(str(arrays['meta']))
+            none = np.full(points.shape[:2], np.float32(np.nan))
+            scores = np.asarray(arrays['scores']) if 'scores' in arrays else none
     except FileNotFoundError:
         raise CapekitError(f'{path}: no such dump of predictions') from None
     except CapekitError:

@@ -13,11 +13,13 @@ import numpy as np
 
 from capekit.datasets.coco import clip_box, join_categories, leads_out, read_annotation_file, size_fault
 from capekit.errors import CapekitError
+from capekit.files import atomic_write
 
 from .appearance import SHAPES, Appearance, Part, choose_looks, choose_paints
 from .categories import look_sizes
+from .processes import in_processes
 from .render import Figure, draw_scene
-from .write import JPEG_QUALITY, in_processes
+from .write import JPEG_QUALITY
 
 DRAWN_SIDE = 320
 """Longest side at which an image is drawn, before it is resized to its recorded size."""
@@ -100,11 +102,9 @@ def _write_image(job: tuple, folder: Path, seed: int) -> None:
     image = draw_scene(*small, figures, rng, occluders=False).image
     image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     path = folder / record['file_name']
-    path.parent.mkdir(parents=True, exist_ok=True)
     whole, data = cv2.imencode(path.suffix.lower() or '.jpg', image[..., ::-1],
                                [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not whole:
         raise CapekitError(f'{path}: OpenCV cannot write this kind of image')
-    partial_path = path.with_name(path.name + '.partial')
-    partial_path.write_bytes(data.tobytes())
-    partial_path.replace(path)
+    with atomic_write(path) as file:
+        file.write(data.tobytes())

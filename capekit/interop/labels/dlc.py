@@ -79,7 +79,7 @@ def write_dlc(path: str, labels: LabelSet, *, scorer: str = 'capekit', folder: s
 
 def _numbered(path: str, labels: LabelSet) -> LabelSet:
     if any(image.frame is not None for image in labels.images):
-        raise CapekitError(f'{path}: the labels are of frames, so that numbered= (--numbered) does nothing here; leave it '
+        raise CapekitError(f'{path}: the labels are of frames, so numbered= (--numbered) does nothing here; leave it '
                            'out')
     announce(f'{path}: rows are numbered in the order of the images; their names are left out')
     images = [replace(image, file='images', frame=place) for place, image in enumerate(labels.images)]
