@@ -5,6 +5,7 @@ in pixels of the original image and `scores` (N, Kmax) float32, both nan where a
 JSON text with the entries of the data set's `source` and, as `queries`, the number of successive rows per episode.
 """
 
+import inspect
 import json
 import os
 from collections.abc import Sequence
@@ -84,10 +85,11 @@ def load_predictions(path: str | os.PathLike) -> Predictions:
     try:
         check_unpacked_size(path)
         with np.load(path, allow_pickle=False) as arrays:
-            rows, points = np.asarray(arrays['rows']), np.asarray(arrays['points'])
-            meta = json.loads(str(arrays['meta']))
-            none = np.full(points.shape[:2], np.float32(np.nan))
-            scores = np.asarray(arrays['scores']) if 'scores' in arrays else none
+            # An entry that is no array is given as bytes.
+            rows, points, meta = (np.asarray(arrays[name]) for name in ('rows', 'points', 'meta'))
+            scores = (np.asarray(arrays['scores']) if 'scores' in arrays
+                      else np.full(points.shape[:2], np.float32(np.nan)))
+            meta = json.loads(str(meta))
     except FileNotFoundError:
         raise CapekitError(f'{path}: no such dump of predictions') from None
     except CapekitError:
@@ -144,4 +146,14 @@ def _check_meta(path: str | os.PathLike, meta: dict):
     missing = [key for key in needed if key not in meta]
     if missing:
         raise CapekitError(f"{path}: the dump's meta lacks {missing[0]!r}; it has {list(meta)}")
-    refuse_invalid(meta, needed, f"{path}: the dump's meta: ")
+    refuse_invalid(meta, {**needed, 'reading': dict}, f"{path}: the dump's meta: ")
+    unknown = [key for key in meta.get('reading', {}) if key not in inspect.signature(MP100Dataset).parameters]
+    if unknown:
+        raise CapekitError(f"{path}: the dump's meta: reading: unknown setting {unknown[0]!r}")
+    for name in filter(None, (*meta['ann_files'], meta['images'])):
+        try:
+            os.stat(name)
+        except OSError:  # it may have moved
+            pass
+        except ValueError as error:
+            raise CapekitError(f"{path}: the dump's meta: {name!r} is not a path ({error})") from None

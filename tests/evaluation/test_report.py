@@ -260,3 +260,19 @@ def test_a_dump_that_is_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkey
     monkeypatch.setattr(np, 'load', lambda *_, **__: pytest.fail('unpacked'))
     with pytest.raises(CapekitError, match=r'bomb.npz: 0\.0 MB that unpacks to 16\.8 MB is refused'):
         load_predictions(path)
+
+
+@pytest.mark.parametrize(('key', 'value', 'message'), [
+    ('ann_files', 3, 'ann_files=3 must be a list (each a string)'), ('ann_files', [['x']], 'ann_files=[['),
+    ('sha256', [1], 'sha256=[1]'), ('images', 3, 'images=3 must be a string, or None'),
+    ('categories', [1.5], 'categories=[1.5]'), ('instances', None, 'instances=None must be a string'),
+    ('queries', 0, 'queries=0 must be a whole number, 1 or more'), ('images', '\ud800', 'is not a path'),
+    ('images', 'a\0b', 'is not a path'), ('reading', None, 'reading=None must be a dict'),
+    ('reading', dict(image_sise=3), "reading: unknown setting 'image_sise'")])
+def test_wrong_entries_of_a_dumps_meta_are_named(tmp_path, key, value, message):
+    path = tmp_path / 'dump.npz'
+    meta = dict(ann_files=['x'], sha256=['0'], categories=None, images=None, instances='0', queries=1)
+    np.savez(path, rows=np.array([[0, 1]]), points=np.zeros((1, 3, 2)), meta=np.array(json.dumps({**meta, key: value})))
+    with pytest.raises(CapekitError) as error:
+        load_predictions(path)
+    assert f"{path}: the dump's meta: " in str(error.value) and message in str(error.value)

@@ -1,4 +1,4 @@
-"""Sound files of every kind that capekit reads, and ways to damage them. Every choice is drawn from one `random.Random`."""
+"""Files of every kind that capekit reads, and ways to damage them; every choice is drawn from one `random.Random`."""
 
 import copy
 import io
@@ -16,12 +16,13 @@ import numpy as np
 import torch
 
 HOSTILE = [
-    None, True, False, 0, -1, 1, 0.5, -1e9, 1e308, 2 ** 31, 2 ** 63, -2 ** 63, 10 ** 400, float('nan'), float('inf'), '', 'x',
-    '1', '../x.jpg', '/etc/passwd', 'a\nb', '\x1b[31m', '\ud800', 'x' * 5000, [], [[]], [0], [None], ['x'], [1e308] * 4,
-    [float('nan')] * 4, {}, {'id': 1}, [[0, 1]] * 3, [0, 0], [1, 2, 3, 4], list(range(12))]
+    None, True, False, 0, -1, 1, 0.5, -1e9, 1e308, 2 ** 31, 2 ** 63, -2 ** 63, 10 ** 400, float('nan'), float('inf'),
+    '', 'x', '1', '../x.jpg', '/etc/passwd', 'a\nb', '\x1b[31m', '\ud800', '\0', 'x' * 5000, [], [[]], [0], [None],
+    ['x'], [1e308] * 4, [float('nan')] * 4, {}, {'id': 1}, [[0, 1]] * 3, [0, 0], [1, 2, 3, 4], list(range(12))]
 ARRAYS = [
-    np.zeros((0, 2), np.int64), np.zeros(3), np.zeros((2, 2), complex), np.array(['x']), np.array(3), np.full((4, 3), -1),
-    np.full((4, 3), 2 ** 40), np.zeros((4, 3), 'M8[s]'), np.zeros((2, 3), bool), np.zeros((4, 3, 2)), np.full((4, 3), np.nan)]
+    np.zeros((0, 2), np.int64), np.zeros(3), np.zeros((2, 2), complex), np.array(['x']), np.array(3),
+    np.full((4, 3), -1), np.full((4, 3), 2 ** 40), np.zeros((4, 3), 'M8[s]'), np.zeros((2, 3), bool),
+    np.zeros((4, 3, 2)), np.full((4, 3), np.nan)]
 
 
 class Payload:

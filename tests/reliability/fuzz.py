@@ -2,13 +2,12 @@
 
     python -m tests.reliability.fuzz --files 5000
 
-A file is a function of (seed, kind, number); `--kind KIND --number N` reads one of them again and `--keep DIR` writes those
-that failed.
+A file is a function of (seed, kind, number); `--kind KIND --number N` reads one of them again, `--keep DIR` writes
+those that failed.
 """
 
 import argparse
 import contextlib
-import json
 import logging
 import random
 import sys
@@ -40,6 +39,7 @@ from capekit.evaluation.dump import dataset_of  # noqa: E402
 from capekit.interop import convert  # noqa: E402
 from tests.reliability.damage import DAMAGE, FILE  # noqa: E402
 
+ENDS = ('read', 'refused', 'failed')
 SECONDS = 20
 """A file that takes longer to read is a failure."""
 
@@ -70,7 +70,8 @@ class Fuzz:
     def _checkpoint() -> dict:
         model = nn.Linear(3, 2)
         optimizer = torch.optim.Adam(model.parameters())
-        return dict(state_dict=dict(model.state_dict()), meta=dict(epoch=1, iter=3, seed=0, config='x = 1', words=['a', 2.0]),
+        meta = dict(epoch=1, iter=3, seed=0, config='x = 1', words=['a', 2.0])
+        return dict(state_dict=dict(model.state_dict()), meta=meta,
                     optimizer=optimizer.state_dict(), message_hub=dict(log_scalars={}, runtime_info=dict(epoch=1)))
 
     def _dump(self) -> dict:
@@ -148,7 +149,7 @@ def draw(seed: int, kind: str, number: int) -> random.Random:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--files', type=int, default=300, help='in all, equally many of every kind (default: %(default)s)')
+    parser.add_argument('--files', type=int, default=300, help='equally many of every kind (default: %(default)s)')
     parser.add_argument('--kind', choices=list(DAMAGE), nargs='+', default=list(DAMAGE), help='default: all')
     parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
     parser.add_argument('--number', type=int, help='only the file of that number')
@@ -173,8 +174,7 @@ def main() -> int:
                 elif args.number is not None:
                     print(f'{kind} {number}: {end} {message}')
             failed += ends['failed']
-            print(json.dumps({'kind': kind, 'files': len(numbers), **{end: ends[end] for end in ('read', 'refused', 'failed')}}),
-                  flush=True)
+            print(f'{kind:10} {len(numbers):6} files', *(f'{ends[end]:6} {end}' for end in ENDS), flush=True)
     print(f'{len(numbers) * len(args.kind)} files in {time.monotonic() - started:.0f} s, {failed} failed')
     return int(failed > 0)
 
