@@ -5,17 +5,17 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
-from capekit.choices import Size, checked
+from capekit.choices import Range, Size, checked
 from capekit.datasets import crops
 from capekit.datasets.episodes import EpisodeKey
-from capekit.datasets.folder import keep_existing
+from capekit.datasets.folder import keep_existing, leave_out
 from capekit.datasets.reader import read
 from capekit.datasets.settings import ReadSettings
 from capekit.datasets.transforms import Augmentation, Geometry
@@ -52,6 +52,8 @@ class MP100Dataset(Dataset):
         image_size: side of the crops in pixels.
         augment: augmentation of crops drawn with a random generator: a list of configs of `transforms`, or, as a dict,
             the settings of the released one, `ScaleRotation`; None = none.
+        exclude: annotation file or files, such as that of a test: instances of any image that they hold an instance of
+            are left out, and their number is announced.
         missing_images: 'error', or 'skip' to leave out, and log, instances whose image file is missing.
         skeleton_base, box_format, visibility, orientation, bit_depth, max_pixels, damaged_images, outside_images: how
             files are read where more than one reading is possible, see `settings.ReadSettings`.
@@ -63,7 +65,7 @@ class MP100Dataset(Dataset):
         category_ids: (N,) int64.
         source: JSON-able dict that identifies this data set, instance numbers included: `ann_files`, their
             `sha256`, `categories`, `images` (None unless missing images were skipped), `instances` (a hash), `reading`
-            (settings of the reading other than the default).
+            (settings of the reading other than the default), and `exclude` where files were given.
         notes: list of str, what is announced about the reading: what was left out and why, what was detected.
 
     Raises:
@@ -73,15 +75,16 @@ class MP100Dataset(Dataset):
     @checked
     def __init__(self, ann_file: str | os.PathLike | Sequence, images: str | os.PathLike | None = None,
                  data_root: str | os.PathLike = '', categories=None, image_size: Size = 256,
-                 augment: dict | Sequence | None = None, missing_images: Literal['error', 'skip'] = 'error',
+                 augment: dict | Sequence | None = None, exclude: str | os.PathLike | Sequence | None = None,
+                 missing_images: Literal['error', 'skip'] = 'error',
                  skeleton_base: Literal['auto', 0, 1] = 'auto', box_format: Literal['auto', 'xywh', 'xyxy'] = 'auto',
                  visibility: Literal['coco', 'positive'] = 'coco', orientation: Literal['viewer', 'stored'] = 'viewer',
-                 bit_depth: int | None = None, max_pixels: int = 100_000_000,
+                 bit_depth: Annotated[int, Range(low=8, high=16)] | None = None,
+                 max_pixels: Annotated[int, Range(low=1, high=2 ** 30)] = 100_000_000,
                  damaged_images: Literal['error', 'read'] = 'error',
                  outside_images: Literal['error', 'read'] = 'error'):
-        if isinstance(ann_file, (str, os.PathLike)):
-            ann_file = [ann_file]
-        self.ann_files = [os.path.join(data_root, path) for path in ann_file]
+        self.ann_files, excluded = ([os.path.join(data_root, path) for path in _listed(paths)]
+                                    for paths in (ann_file, exclude))
         if not self.ann_files:
             raise CapekitError('ann_file is an empty list; name at least one annotation file')
         self.images = None if images is None else os.path.join(data_root, images)
@@ -92,7 +95,10 @@ class MP100Dataset(Dataset):
                                      damaged_images=damaged_images, outside_images=outside_images)
 
         reading = read(self.ann_files, self.settings, categories)
-        self.categories, found = reading.categories, reading.instances
+        self.categories = reading.categories
+        if excluded:
+            leave_out(reading, excluded, self.settings)
+        found = reading.instances
         if self.images is not None:
             found = keep_existing(reading, self.images, self.settings, missing_images)
         reading.findings.raise_problems()
@@ -104,7 +110,8 @@ class MP100Dataset(Dataset):
             ann_files=self.ann_files, sha256=reading.digests,
             categories=categories if categories is None or isinstance(categories, str) else list(categories),
             images=self.images if missing_images == 'skip' else None,
-            instances=hashlib.sha256(listed.encode()).hexdigest(), reading=self.settings.changed())
+            instances=hashlib.sha256(listed.encode()).hexdigest(), reading=self.settings.changed(),
+            **(dict(exclude=excluded) if excluded else {}))
 
     def _announce(self):
         if int(os.environ.get('RANK', 0)) == 0:
@@ -204,3 +211,7 @@ class MP100Dataset(Dataset):
                        support_visible=visible[None, :-1], query_images=images[-1:], query_points=points[-1:],
                        query_visible=visible[-1:], num_keypoints=torch.tensor([category.num_keypoints]),
                        links=[torch.from_numpy(category.links.copy())], meta=[meta])
+
+
+def _listed(paths: str | os.PathLike | Sequence | None) -> list:
+    return [paths] if isinstance(paths, (str, os.PathLike)) else list(paths or ())

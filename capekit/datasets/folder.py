@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from capekit.datasets.coco import RawInstance
-from capekit.datasets.reader import Reading
+from capekit.datasets.reader import Reading, read
 from capekit.datasets.settings import Findings, ReadSettings
 
 
@@ -52,6 +52,25 @@ def check_outside(outside: dict, findings: Findings, settings: ReadSettings):
         for name, real in outside.items():
             findings.problem(f"image file {name} is a link that leads out of the image folder, to {real}; "
                              "outside_images='read' allows that", 'link')
+
+
+def leave_out(reading: Reading, ann_files: Sequence[str], settings: ReadSettings) -> None:
+    """Remove the instances of every image that other annotation files hold an instance of, and announce their number.
+
+    Raises:
+        CapekitError: those files cannot be read.
+    """
+    others = read(ann_files, settings)
+    others.findings.raise_problems()
+    names = {instance.image_file for instance in others.instances}
+    kept = [instance for instance in reading.instances if instance.image_file not in names]
+    count = len(reading.instances)
+    line = f'{count - len(kept)} of {count} instances left out: their images are in {", ".join(ann_files)}'
+    if kept:
+        reading.findings.note(line)
+    else:
+        reading.findings.problem(f'{line}; nothing is left')
+    reading.instances = kept
 
 
 def keep_existing(reading: Reading, folder: str, settings: ReadSettings, policy: str) -> list[RawInstance]:

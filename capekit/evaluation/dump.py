@@ -128,7 +128,8 @@ def dataset_of(predictions: Predictions, ann_file: Sequence | None = None) -> MP
         raise CapekitError(f'{gone[0]}: the annotation file of this dump is missing; give its path with --ann-file')
     dataset = MP100Dataset(files, images=source['images'], categories=source['categories'],
                            missing_images='error' if source['images'] is None else 'skip',
-                           **source.get('reading', {}))  # absent from dumps of version 0.1.0
+                           # Absent from dumps of version 0.1.0.
+                           exclude=source.get('exclude'), **source.get('reading', {}))
     for file, now, then in zip(files, dataset.source['sha256'], source['sha256'], strict=False):
         if now != then:
             raise CapekitError(f'{file}: sha256 {now[:12]} is not the annotation file of this dump ({then[:12]})')
@@ -146,11 +147,11 @@ def _check_meta(path: str | os.PathLike, meta: dict):
     missing = [key for key in needed if key not in meta]
     if missing:
         raise CapekitError(f"{path}: the dump's meta lacks {missing[0]!r}; it has {list(meta)}")
-    refuse_invalid(meta, {**needed, 'reading': dict}, f"{path}: the dump's meta: ")
+    refuse_invalid(meta, {**needed, 'reading': dict, 'exclude': list[str]}, f"{path}: the dump's meta: ")
     unknown = [key for key in meta.get('reading', {}) if key not in inspect.signature(MP100Dataset).parameters]
     if unknown:
         raise CapekitError(f"{path}: the dump's meta: reading: unknown setting {unknown[0]!r}")
-    for name in filter(None, (*meta['ann_files'], meta['images'])):
+    for name in filter(None, (*meta['ann_files'], *meta.get('exclude', ()), meta['images'])):
         try:
             os.stat(name)
         except OSError:  # it may have moved

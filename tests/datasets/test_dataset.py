@@ -354,3 +354,31 @@ def test_registered_and_indexed_by_episodes(tiny):
     assert meta['crop_to_image'].shape == (3, 2, 3) and meta['bbox'].shape == (3, 4)
     assert 'EpisodeKey' in error_of(lambda: dataset[0])
     assert 'different categories' in error_of(lambda: dataset[EpisodeKey((0, 4))])
+
+
+def test_instances_on_the_images_of_another_file_are_left_out(tmp_path):
+    """Also those that only share the image, such as a second person on an image of the test."""
+    data = content(per_category=4)
+    second = dict(data['annotations'][0], id=999, keypoints=[7, 8, 2] * 3, num_keypoints=3)
+    path = write(tmp_path / 'all.json', dict(data, annotations=[*data['annotations'], second]))
+    held = [0, 5]  # one of each category
+    other = write(tmp_path / 'test.json', dict(
+        data, images=[data['images'][n] for n in held], annotations=[data['annotations'][n] for n in held]))
+    dataset = MP100Dataset('all.json', data_root=tmp_path, exclude='test.json')
+    ids = {dataset.instance(i)['annotation_id'] for i in range(len(dataset))}
+    assert ids == {record['id'] for n, record in enumerate(data['annotations']) if n not in held}
+    assert f'3 of 9 instances left out: their images are in {other}' in dataset.notes
+    assert dataset.source['exclude'] == [str(other)] and 'exclude' not in MP100Dataset(path).source
+    with pytest.raises(CapekitError, match='9 of 9 instances left out: .*nothing is left'):
+        MP100Dataset(path, exclude=[path])
+    with pytest.raises(CapekitError, match='none.json'):
+        MP100Dataset(path, exclude=tmp_path / 'none.json')
+
+
+def test_the_oracle_trains_on_no_image_of_its_test(shared):
+    """Here of split 2's validation file, which holds 200 instances of split 1's test file."""
+    folder = shared / 'data/mp100/annotations'
+    test = MP100Dataset(folder / 'mp100_split1_test.json')
+    train = MP100Dataset(folder / 'mp100_split2_val.json', exclude=folder / 'mp100_split1_test.json')
+    assert len(train) == len(MP100Dataset(folder / 'mp100_split2_val.json')) - 200
+    assert not set(train._image_files) & set(test._image_files)

@@ -85,6 +85,7 @@ def test_rows_of_pomnets_table_4_keep_their_categories():
     oracle = names['oracle']
     assert oracle.train_dataloader.dataset.ann_file == 'annotations/mp100_split1_train.json'
     assert oracle.test_dataloader.dataset.ann_file == 'annotations/mp100_split3_test.json'
+    assert oracle.train_dataloader.dataset.exclude == 'annotations/mp100_split3_test.json'
     assert oracle.train_dataloader.dataset.categories == [72] and oracle.val_dataloader is None
 
 
