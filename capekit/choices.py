@@ -8,6 +8,7 @@ import functools
 import inspect
 import math
 import numbers
+import os
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ P = ParamSpec('P')
 R = TypeVar('R')
 
 _NOUNS = {int: 'a whole number', float: 'a number', bool: 'True or False', str: 'a string', dict: 'a dict',
-          type(None): 'None'}
+          os.PathLike: 'a path', type(None): 'None'}
 _LISTS = (Sequence, Iterable, list, tuple)
 
 
@@ -125,7 +126,9 @@ def valid(value: Any, annotation: Any, others: Mapping | None = None) -> bool:
         return not isinstance(value, bool) and isinstance(value, kind) and value == value  # not nan
     if dict in (origin, annotation) or Mapping in (origin, annotation):
         return isinstance(value, Mapping)
-    if annotation in (bool, str, type(None)):
+    if Callable in (origin, annotation):
+        return callable(value)
+    if annotation in (bool, str, type(None), os.PathLike):
         return isinstance(value, annotation) or annotation is str and isinstance(value, type)  # for its name
     number = isinstance(value, (bool, int, float))
     return not number or not isinstance(annotation, type) or isinstance(value, annotation)

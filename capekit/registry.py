@@ -58,7 +58,7 @@ def find_option(registry: Registry, config: dict, name: str) -> inspect.Paramete
     target = registry.get(config['type']) if isinstance(config['type'], str) else config['type']
     chain = ([vars(c)['__init__'] for c in target.__mro__ if '__init__' in vars(c)] if inspect.isclass(target)
              else [target])
-    for function in filter(None, chain):
+    for function in filter(callable, chain):  # mmengine also finds modules by name
         parameters = inspect.signature(function).parameters
         if name in parameters or not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             return parameters.get(name)

@@ -41,6 +41,8 @@ _NESTING = (registry.MODELS, registry.DATASETS, registry.TRANSFORMS)
 # The type of a dict that names none.
 _DEFAULT_TYPES = dict(augment='ScaleRotation', log_processor='LogProcessor', optim_wrapper='OptimWrapper',
                       model_wrapper_cfg='MMDistributedDataParallel')
+# Dicts of typed dicts, and loops that mmengine tells apart by `by_epoch`.
+_UNTYPED = ('default_hooks', 'param_scheduler', 'train_cfg', 'val_cfg', 'test_cfg')
 # A top-level name this close to one of ours or mmengine's is taken for a misspelling.
 _NEAR = 0.8
 
@@ -70,9 +72,10 @@ def load_config(config: str | Path | Config, cfg_options: dict | None = None) ->
     if cfg_options:
         try:
             config.merge_from_dict(cfg_options)
-        except (KeyError, TypeError, IndexError, AssertionError) as error:
+        except (KeyError, TypeError, IndexError, AttributeError, AssertionError) as error:
             raise CapekitError(f'--cfg-options {cfg_options}: {error}') from None
     _import_custom_modules(config)
+    check_top(config)
     expand_protocol(config)
     expand_image_size(config, cfg_options)
     check_config(config)
@@ -105,12 +108,11 @@ def check_config(config: Any, where: str = '', parent: Registry | None = None) -
         known = _top_level_keys()
         _refuse_near_misses((key for key in config if not key.startswith('_')), known)
         config = {key: value for key, value in config.items() if key in known}
-        check_top(config)
     elif (read := _options_of(where)) is not None:
         refuse_unknown(config, read[0], where, read[1])
         check_read(config, where)
     elif parent is not None and ('type' in config or key in _DEFAULT_TYPES):
-        target = resolve(config.get('type') or _DEFAULT_TYPES[key], parent, f'{where}.type')
+        target = resolve(config['type'] if 'type' in config else _DEFAULT_TYPES[key], parent, f'{where}.type')
         valid = parameters(target, config)
         if valid is not None:
             valid = [*valid, *_taken_before(parent)]
@@ -118,6 +120,8 @@ def check_config(config: Any, where: str = '', parent: Registry | None = None) -
         _check_priority(config, parent, where)
         check_typed(config, target, parent, where)
         parent = parent if parent in _NESTING else None
+    elif parent is not None and key.partition('[')[0] in _REGISTRIES and key not in _UNTYPED:
+        raise CapekitError(f'{where}: the type is missing; valid: {", ".join(sorted(parent.module_dict))}')
     for key, value in config.items():
         child = f'{where}.{key}' if where else key
         # `norm_cfg` and the like are turned into something else by the class that takes them.

@@ -45,9 +45,11 @@ def sized_model(config: Config, stages: Sequence[str]) -> dict:
     """The config of the model, set up for the crops of the data sets of `stages`.
 
     Raises:
-        CapekitError: data sets, or a data set and the model, with different crop sizes.
+        CapekitError: no model; data sets, or a data set and the model, with different crop sizes.
     """
-    model = config.model
+    model = config.get('model')
+    if not model:
+        raise CapekitError(f'config {config.filename}: model is missing')
     if 'type' not in model or find_option(MODELS, model, 'image_size') is None:
         return model
     sizes = {where: dataset['image_size'] if 'image_size' in dataset else option.default

@@ -20,15 +20,17 @@ def resolve(name: Any, parent: Registry, where: str) -> Any:
     """The class or function of that name in `parent` or a registry above it; `where` is the dotted key, for messages.
 
     Raises:
-        CapekitError: nothing has that name, or its package lacks something.
+        CapekitError: nothing has that name, its package lacks something, or it is no name.
     """
     if not isinstance(name, str):
+        if not callable(name):
+            raise CapekitError(f'{where}={name!r} is neither a name nor a class')
         return name
     try:
         target = parent.get(name)
     except ImportError as error:  # mmpose's models need full mmcv and mmdet
         raise CapekitError(f'{where}: {name!r} cannot be imported: {error}; install what that package needs') from None
-    if target is not None:
+    if callable(target):  # mmengine also finds modules by name
         return target
     own: list[str] = []
     level: Registry | None = parent

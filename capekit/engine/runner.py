@@ -225,7 +225,7 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
     runner_type = resolve(config.get('runner_type', 'CapeRunner'), RUNNERS, 'runner_type')
     if not issubclass(runner_type, CapeRunner):
         raise CapekitError(f'runner_type {runner_type.__name__} is not a subclass of capekit.engine.runner.CapeRunner')
-    missing = [key for key in wanted if key not in config and key != 'param_scheduler']
+    missing = [key for key in wanted if config.get(key) is None and key != 'param_scheduler']
     if missing:
         raise CapekitError(f'config {config.filename}: {missing[0]} is missing; the _base_ files define it')
     config.work_dir, config.launcher = str(work_dir), launcher

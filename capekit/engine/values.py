@@ -45,7 +45,7 @@ _BOUNDS: dict[Registry, dict[str, Any]] = {
     registry.LOOPS: dict(max_epochs=Size, max_iters=Size, val_interval=Size, val_begin=Size),
     registry.OPTIMIZERS: dict(lr=Positive, weight_decay=Weight, momentum=_Momentum, eps=Weight, alpha=Share,
                               betas=tuple[_Momentum, _Momentum]),
-    registry.OPTIM_WRAPPERS: dict(accumulative_counts=Size),
+    registry.OPTIM_WRAPPERS: dict(accumulative_counts=Size, optimizer=dict),
     registry.PARAM_SCHEDULERS: dict(
         begin=Count, end=Size, gamma=Positive, milestones=Annotated[Sequence[Size], Ascending()], step_size=Size,
         T_max=Size | None, eta_min=Weight | None, eta_min_ratio=Share | None, factor=Positive, power=Positive,
@@ -56,7 +56,8 @@ _BOUNDS: dict[Registry, dict[str, Any]] = {
         rule=Literal['greater', 'less'] | Sequence[Literal['greater', 'less']] | None),
     registry.LOG_PROCESSORS: dict(window_size=Size, num_digits=Count)}
 _LOADER = dict(batch_size=Size, num_workers=Count, prefetch_factor=Size | None, num_batch_per_epoch=Size | None,
-               timeout=Weight, persistent_workers=bool, pin_memory=bool, drop_last=bool, shuffle=bool)
+               timeout=Weight, persistent_workers=bool, pin_memory=bool, drop_last=bool, shuffle=bool, dataset=dict,
+               sampler=dict, collate_fn=dict | Callable)
 # type -> function, bounds, what must be stated.
 _CLIPPING: dict[str, tuple] = dict(
     norm=(clip_grad_norm_, dict(max_norm=Positive, norm_type=Positive | Literal['inf']), 'max_norm'),
@@ -70,6 +71,12 @@ _READERS: dict[str, dict[str, Any]] = {
     'env_cfg.dist_cfg': dict(timeout=Positive, backend=str),
     'randomness': dict(seed=Seed | None, diff_rank_seed=bool, deterministic=bool),
     'auto_scale_lr': dict(enable=bool, base_batch_size=Size)}
+# What the sections of a config are, where the runner would also take objects.
+_SECTIONS: dict[str, Any] = {
+    **dict.fromkeys((f'{stage}_{part}' for stage in ('train', 'val', 'test')
+                     for part in ('dataloader', 'cfg', 'evaluator')), dict | None),
+    **dict.fromkeys(('model', 'optim_wrapper', 'default_hooks', 'visualizer'), dict | None),
+    'param_scheduler': dict | Sequence[dict] | None, 'custom_hooks': Sequence | None, 'find_unused_parameters': bool}
 _LEVEL = Literal['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG']
 
 
@@ -109,8 +116,10 @@ def check_read(options: Mapping, where: str) -> None:
 
 def check_top(config: Mapping) -> None:
     """Refuse values of options at the top level, which mmengine's runner takes."""
-    allowed = {**annotations(Runner.__init__), 'log_level': _LEVEL, 'find_unused_parameters': bool}
+    allowed = {**annotations(Runner.__init__), **_SECTIONS, 'log_level': _LEVEL}
     refuse_invalid(config, allowed, 'config: ')
+    hooks = config.get('default_hooks') or {}
+    refuse_invalid(hooks, dict.fromkeys(hooks, dict | None), 'default_hooks.')
 
 
 def nested_keys(where: str) -> list | None:

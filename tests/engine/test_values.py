@@ -7,6 +7,7 @@ import pytest
 from mmengine.config import Config
 
 from capekit.engine.config import load_config
+from capekit.engine.runner import build_runner
 from capekit.engine.values import refuse_unused_keys
 from capekit.errors import CapekitError
 from capekit.registry import MODELS
@@ -112,7 +113,14 @@ def test_an_option_of_a_method_that_adapts(method, option, value):
     ('auto_scale_lr', dict(base_batch_size=0)),
     ('log_processor', dict(window_size=0)), ('log_level', 'INF'), ('log_level', 3), ('train_cfg', 3),
     ('optim_wrapper', dict(_delete_=True, type='OptimWrapper')),
-    ('randomness', 3), ('find_unused_parameters', 'yes'),
+    ('randomness', 3), ('find_unused_parameters', 'yes'), ('train_dataloader', 3), ('val_cfg', 'x'), ('model', 'x'),
+    ('test_evaluator', []), ('default_hooks', 'x'), ('custom_hooks', dict(type='EMAHook')), ('param_scheduler', [None]),
+    ('param_scheduler', [dict(gamma=0.1)]), ('param_scheduler.0', None), ('train_dataloader.sampler', None),
+    ('train_dataloader.dataset', 'MP100Dataset'), ('test_dataloader.sampler', dict(_delete_=True, shots=1)),
+    ('train_dataloader.collate_fn', 3), ('train_dataloader.dataset.images', []),
+    ('train_dataloader.dataset.ann_file', {}), ('default_hooks.logger', 'x'),
+    ('train_dataloader.dataset.type', 'tests'), ('optim_wrapper.optimizer.type', None), ('train_cfg.type', 3),
+    ('default_hooks.logger.type', 'json'), ('optim_wrapper.optimizer', 'Adam'),
 ], ids=lambda value: str(value)[:60])
 def test_an_option_of_a_run(key, value):
     _refused(CAPEFORMER, key, value)
@@ -124,6 +132,13 @@ def _refused(path, key, value):
     message = str(error.value)
     assert '\n' not in message and len(message) < 700
     assert key.rpartition('.')[2].strip('01') in message, message
+
+
+@pytest.mark.parametrize('key', ['model', 'train_dataloader', 'train_cfg', 'optim_wrapper'])
+def test_a_section_that_is_none_is_missing(tmp_path, key):
+    config = load_config(CONFIGS / 'synthetic/protonet_r18_synthetic_1shot.py', {key: None})
+    with pytest.raises(CapekitError, match=f'{key} is missing'):
+        build_runner(config, ['train'] if key != 'model' else [], tmp_path)
 
 
 @pytest.mark.parametrize(('key', 'value'), [
