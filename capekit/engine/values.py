@@ -80,26 +80,23 @@ _SECTIONS: dict[str, Any] = {
 _LEVEL = Literal['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG']
 
 
-
-
 def check_typed(options: Mapping, target: Any, parent: Registry, where: str) -> None:
     """Refuse values of a typed dict whose `type` is `target`, of the registry `parent`."""
-    functions = [vars(c)['__init__'] for c in target.__mro__ if '__init__' in vars(c)] if inspect.isclass(target) \
-        else [target]
     allowed: dict[str, Any] = {}
-    for function in reversed(functions):
-        allowed.update(annotations(function))
+    owners = [owner for owner in reversed(target.__mro__) if '__init__' in vars(owner)] if inspect.isclass(target) \
+        else [target]
+    for owner in owners:
+        allowed.update(annotations(owner.__init__ if inspect.isclass(owner) else owner))
+        allowed.update(_BOUNDS.get(parent, {}) if _foreign(owner) else {})
     values = {name: value for name, value in options.items() if name != 'type'}
-    if target.__module__.partition('.')[0] in _FOREIGN:
-        allowed.update(_BOUNDS.get(parent, {}))
-    else:
+    if not _foreign(target):
         defaults = {name: option.default for name, option in inspect.signature(target).parameters.items()
                     if option.default is not option.empty}
         values = {**defaults, **values}
     refuse_invalid(values, allowed, f'{where}.')
     if parent is registry.OPTIM_WRAPPERS:
         _check_optim_wrapper(options, where)
-    elif parent in (registry.OPTIMIZERS, registry.PARAM_SCHEDULERS) and target.__module__.startswith(_FOREIGN):
+    elif parent in (registry.OPTIMIZERS, registry.PARAM_SCHEDULERS) and _foreign(target):
         _try_out(options, target, parent, where)
 
 
@@ -144,6 +141,10 @@ def refuse_unused_keys(config: Mapping, model: nn.Module) -> None:
             hint = f'did you mean {near[0]!r}? ' if near else ''
             raise CapekitError(f'optim_wrapper.paramwise_cfg.custom_keys: no parameter of the model has {key!r} in its '
                                f'name; {hint}parts: {", ".join(parts)}')
+
+
+def _foreign(target: Any) -> bool:
+    return target.__module__.partition('.')[0] in _FOREIGN
 
 
 def _check_optim_wrapper(options: Mapping, where: str) -> None:

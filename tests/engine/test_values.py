@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.hooks import CheckpointHook, Hook
 
 from capekit.engine.config import load_config
 from capekit.engine.runner import build_runner
@@ -173,3 +174,18 @@ def test_a_key_for_no_parameter_is_refused():
         refuse_unused_keys(dict(optim_wrapper=dict(paramwise_cfg=dict(custom_keys={key: dict(lr_mult=0.1)}))), model)
     with pytest.raises(CapekitError, match="custom_keys: no parameter .* has 'bakcbone' .* did you mean 'backbone'"):
         refuse_unused_keys(dict(optim_wrapper=dict(paramwise_cfg=dict(custom_keys=dict(bakcbone={})))), model)
+
+
+class Every(Hook):
+    def __init__(self, interval=0):
+        self.interval = interval
+
+
+class Often(CheckpointHook):
+    """Of one's own, with mmengine's options."""
+
+
+def test_bounds_go_with_the_class_that_takes_the_option():
+    load_config(CAPEFORMER, {'custom_hooks': [dict(type=Every, interval=0)]})
+    with pytest.raises(CapekitError, match=r'custom_hooks\[0\].interval=0 must be'):
+        load_config(CAPEFORMER, {'custom_hooks': [dict(type=Often, interval=0)]})

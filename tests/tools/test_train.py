@@ -180,3 +180,13 @@ def test_the_rate_is_scaled_by_the_total_batch(config, tmp_path, tool):
     status, _, err = tool('train', config, '--work-dir', tmp_path / 'none', '--auto-scale-lr', '--cfg-options',
                           'auto_scale_lr=None')
     assert status == 2 and 'does not state auto_scale_lr.base_batch_size' in err
+
+
+def test_a_scaled_run_resumes_with_the_same_scale_only(config, tmp_path, tool):
+    options = ['--work-dir', tmp_path, '--no-validate', '--deterministic']
+    status, _, err = tool('train', config, *options, '--auto-scale-lr', '--cfg-options', 'train_cfg.max_epochs=1')
+    assert status == 0, err
+    status, _, err = tool('train', config, *options, '--resume')
+    assert status == 2 and 'lr' in err, err
+    status, _, err = tool('train', config, *options, '--auto-scale-lr', '--resume')
+    assert status == 0, err
