@@ -8,7 +8,7 @@ JSON text with the entries of the data set's `source` and, as `queries`, the num
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from capekit.choices import Size, refuse_invalid
 from capekit.datasets.dataset import MP100Dataset
 from capekit.datasets.episodes import TestPlan
+from capekit.datasets.settings import ReadSettings
 from capekit.errors import CapekitError
 from capekit.evaluation.scores import by_row
 from capekit.files import atomic_write, check_unpacked_size
@@ -126,7 +127,7 @@ def dataset_of(predictions: Predictions, ann_file: Sequence | None = None) -> MP
         raise CapekitError(f'{gone[0]}: the annotation file of this dump is missing; give its path with --ann-file')
     dataset = MP100Dataset(files, images=source['images'], categories=source['categories'],
                            missing_images='error' if source['images'] is None else 'skip',
-                           **source.get('reading', {}))  # absent from dumps of version 0.1.0
+                           **source['reading'])
     for file, now, then in zip(files, dataset.source['sha256'], source['sha256'], strict=False):
         if now != then:
             raise CapekitError(f'{file}: sha256 {now[:12]} is not the annotation file of this dump ({then[:12]})')
@@ -145,3 +146,6 @@ def _check_meta(path: str | os.PathLike, meta: dict):
     if missing:
         raise CapekitError(f"{path}: the dump's meta lacks {missing[0]!r}; it has {list(meta)}")
     refuse_invalid(meta, needed, f"{path}: the dump's meta: ")
+    reading, known = meta.setdefault('reading', {}), [field.name for field in fields(ReadSettings)]  # not in 0.1.0
+    if not isinstance(reading, dict) or not reading.keys() <= set(known):
+        raise CapekitError(f"{path}: the dump's meta has reading={reading!r:.60}, not settings of {', '.join(known)}")
