@@ -17,7 +17,7 @@ from capekit.datasets import crops
 from capekit.datasets.episodes import EpisodeKey
 from capekit.datasets.folder import keep_existing
 from capekit.datasets.reader import read
-from capekit.datasets.settings import ReadSettings
+from capekit.datasets.settings import BitDepth, MaxPixels, ReadSettings
 from capekit.datasets.transforms import Augmentation, Geometry
 from capekit.errors import CapekitError
 from capekit.registry import DATASETS
@@ -76,7 +76,7 @@ class MP100Dataset(Dataset):
                  augment: dict | Sequence | None = None, missing_images: Literal['error', 'skip'] = 'error',
                  skeleton_base: Literal['auto', 0, 1] = 'auto', box_format: Literal['auto', 'xywh', 'xyxy'] = 'auto',
                  visibility: Literal['coco', 'positive'] = 'coco', orientation: Literal['viewer', 'stored'] = 'viewer',
-                 bit_depth: int | None = None, max_pixels: int = 100_000_000,
+                 bit_depth: BitDepth = None, max_pixels: MaxPixels = 100_000_000,
                  damaged_images: Literal['error', 'read'] = 'error',
                  outside_images: Literal['error', 'read'] = 'error'):
         if isinstance(ann_file, (str, os.PathLike)):
