@@ -14,6 +14,8 @@ from capekit.datasets.settings import ReadSettings
 
 LARGEST = 1e9
 """No pixel coordinate or area is larger."""
+LARGEST_VISIBILITY = 10
+"""What is larger is a coordinate."""
 NUMBERS = {int, float, type(None)}
 """Types in `keypoints`: null stands for the coordinates of an unlabelled one, true and false for nothing."""
 
@@ -119,12 +121,12 @@ def read_keypoints(values: Any, count: int, settings: ReadSettings) -> np.ndarra
     if lost.any():
         raise Fault('non-finite', f'has a non-finite keypoint, number {int(lost.argmax())} (from 0) with x, y, v = '
                                   f'{points[lost.argmax()].tolist()}; a labelled keypoint needs coordinates')
-    known = (v == 0) | (v == 1) | (v == 2)
-    if settings.visibility == 'coco' and not known.all():
+    known = (v == 0) | (v == 1) | (v == 2) if settings.visibility == 'coco' else v <= LARGEST_VISIBILITY
+    if not known.all():
         odd = int((~known).argmax())
-        pairs = 'x, y pairs without visibility? ' if known.sum() * 2 <= count else ''
-        raise Fault('visibility', f'has visibility {v[odd]:g} at keypoint {odd} (from 0); {pairs}expected 0, 1 or 2 '
-                                  "(visibility='positive' takes all above 0 for labelled)")
+        hint = ('x, y pairs without visibility?' if v.max() > LARGEST_VISIBILITY else
+                "visibility='positive' takes all above 0 for labelled")
+        raise Fault('visibility', f'has visibility {v[odd]:g} at keypoint {odd} (from 0), expected 0, 1 or 2; {hint}')
     x_y[~placed] = 0
     return points
 

@@ -70,7 +70,7 @@ class Audit:
         """A table of the categories, then notes and problems, one line each."""
         def shown(value):
             return '-' if value is None else value
-        lines = [[c.id, printable(c.name), printable(c.supercategory), c.keypoints, c.links, c.instances, c.images,
+        lines = [[c.id, c.name, c.supercategory, c.keypoints, c.links, c.instances, c.images,
                   shown(c.missing), shown(c.unreadable), c.outside, 'yes' if c.enough else 'NO']
                  for c in self.categories]
         headers = ['id', 'name', 'super-category', 'K', 'links', 'instances', 'images', 'missing', 'unreadable',

@@ -29,7 +29,7 @@ class Category:
 
     id: int
     name: str
-    """Not unique in MP-100: use `id` as the key."""
+    """Not unique in MP-100: use `id` as the key. Invisible characters in names are written out, as in `\\n`."""
     supercategory: str
     """One of MP-100's eight groups where known (see `splits.supercategory_of`), else the one in the file."""
     num_keypoints: int

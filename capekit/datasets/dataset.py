@@ -5,19 +5,19 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
-from capekit.choices import Range, Size, checked
+from capekit.choices import Size, checked
 from capekit.datasets import crops
 from capekit.datasets.episodes import EpisodeKey
 from capekit.datasets.folder import keep_existing, leave_out
 from capekit.datasets.reader import read
-from capekit.datasets.settings import ReadSettings
+from capekit.datasets.settings import BitDepth, MaxPixels, ReadSettings
 from capekit.datasets.transforms import Augmentation, Geometry
 from capekit.errors import CapekitError
 from capekit.registry import DATASETS
@@ -79,8 +79,7 @@ class MP100Dataset(Dataset):
                  missing_images: Literal['error', 'skip'] = 'error',
                  skeleton_base: Literal['auto', 0, 1] = 'auto', box_format: Literal['auto', 'xywh', 'xyxy'] = 'auto',
                  visibility: Literal['coco', 'positive'] = 'coco', orientation: Literal['viewer', 'stored'] = 'viewer',
-                 bit_depth: Annotated[int, Range(low=8, high=16)] | None = None,
-                 max_pixels: Annotated[int, Range(low=1, high=2 ** 30)] = 100_000_000,
+                 bit_depth: BitDepth = None, max_pixels: MaxPixels = 100_000_000,
                  damaged_images: Literal['error', 'read'] = 'error',
                  outside_images: Literal['error', 'read'] = 'error'):
         self.ann_files, excluded = ([os.path.join(data_root, path) for path in _listed(paths)]

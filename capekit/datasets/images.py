@@ -155,7 +155,7 @@ def _other_size(header: Header, settings: ReadSettings, size: tuple[int, int]) -
 
 
 def _stated_bits(image: Image.Image, start: bytes) -> int:
-    """Bits per channel by PNG's sBIT, TIFF's MaxSampleValue and BitsPerSample, JPEG 2000's SIZ; 16 by default."""
+    """Bits per channel by PNG's sBIT, TIFF's MaxSampleValue and BitsPerSample, JPEG 2000's header; 16 by default."""
     if image.format == 'TIFF':
         tags = image.tag_v2  # type: ignore[attr-defined]
         largest = np.max(tags.get(281, 65535))

@@ -24,7 +24,7 @@ from capekit.datasets.doubts import check_plausible, count_once
 from capekit.datasets.settings import Findings, ReadSettings
 from capekit.datasets.skeleton import BASES, read_links, some, title
 from capekit.datasets.splits import supercategory_of
-from capekit.errors import CapekitError
+from capekit.errors import CapekitError, printable
 
 
 @dataclass
@@ -88,8 +88,9 @@ def read(paths: Sequence[str], settings: ReadSettings, categories=None) -> Readi
     links = read_links(records, counts, origins, settings.skeleton_base, findings)
     reading.instances = instances
     reading.categories = {id_: Category(
-        id=id_, name=record['name'], supercategory=supercategory_of(id_, record['name'], _text(record)),
-        num_keypoints=counts[id_], keypoint_names=tuple(record.get('keypoints') or ()), links=links[id_])
+        id=id_, name=printable(record['name']), num_keypoints=counts[id_], links=links[id_],
+        supercategory=printable(supercategory_of(id_, record['name'], _text(record))),
+        keypoint_names=tuple(map(printable, record.get('keypoints') or ())))
         for id_, record in records.items()}
     if reading.miscounted:
         findings.remark(f'{len(reading.miscounted)} annotation(s) state another num_keypoints than they have '
@@ -153,8 +154,8 @@ def _counting(path: str, content: dict, records: dict, settings: ReadSettings, r
         for image in content['images']:
             if leads_out(image['file_name']):
                 reading.findings.problem(
-                    f"{path}: image {image['id']} has the file_name {image['file_name']}, which leads out of the image "
-                    "folder; outside_images='read' allows that", path, 'outside')
+                    f"{path}: image {image['id']}: file_name '{image['file_name']}' leads out of the image folder; "
+                    "outside_images='read' allows that", path, 'outside')
     return [item for items in per_image.values() for item in items]
 
 

@@ -1,9 +1,13 @@
 """How annotation files and images are read where more than one reading is possible, and what was found on the way."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
+from capekit.choices import Range, refuse_invalid
 from capekit.errors import CapekitError, printable
+
+BitDepth = Annotated[int, Range(low=8, high=16)] | None
+MaxPixels = Annotated[int, Range(low=1, high=2 ** 30)]
 
 
 @dataclass(frozen=True)
@@ -19,9 +23,9 @@ class ReadSettings:
     """'coco' refuses values other than 0, 1, 2; 'positive' takes every value above 0 for labelled."""
     orientation: Literal['viewer', 'stored'] = 'viewer'
     """Images with an EXIF orientation: as a viewer shows them, or as they are stored."""
-    bit_depth: int | None = None
+    bit_depth: BitDepth = None
     """Bits per channel that images of more than 8 bits use; None = what the file says."""
-    max_pixels: int = 100_000_000
+    max_pixels: MaxPixels = 100_000_000
     """Larger images are refused before they are decoded."""
     damaged_images: Literal['error', 'read'] = 'error'
     """'read' takes what OpenCV can decode of truncated and damaged images, as the released code does."""
@@ -29,23 +33,11 @@ class ReadSettings:
     """'read' allows a `file_name` that leads out of the image folder: absolute, through '..' or through a link."""
 
     def __post_init__(self):
-        for field in fields(self):
-            value = getattr(self, field.name)
-            valid = get_args(field.type) if get_origin(field.type) is Literal else None
-            if valid and (value not in valid or isinstance(value, bool)):
-                raise CapekitError(f'{field.name}={value!r} is not one of {", ".join(map(repr, valid))}')
-        if self.bit_depth is not None and not _whole(self.bit_depth, 8, 16):
-            raise CapekitError(f'bit_depth={self.bit_depth!r} must be a whole number from 8 to 16, or None')
-        if not _whole(self.max_pixels, 1, 2 ** 30):
-            raise CapekitError(f'max_pixels={self.max_pixels!r} must be a whole number from 1 to {2 ** 30}')
+        refuse_invalid(vars(self), {field.name: field.type for field in fields(self)}, 'reading of files: ')
 
     def changed(self) -> dict[str, Any]:
         """The settings that are not the default, JSON-able."""
         return {name: value for name, value in asdict(self).items() if value != getattr(ReadSettings, name)}
-
-
-def _whole(value: Any, low: int, high: int) -> bool:
-    return type(value) is int and low <= value <= high
 
 
 class Findings:

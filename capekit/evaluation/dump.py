@@ -5,11 +5,10 @@ in pixels of the original image and `scores` (N, Kmax) float32, both nan where a
 JSON text with the entries of the data set's `source` and, as `queries`, the number of successive rows per episode.
 """
 
-import inspect
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from capekit.choices import Size, refuse_invalid
 from capekit.datasets.dataset import MP100Dataset
 from capekit.datasets.episodes import TestPlan
+from capekit.datasets.settings import ReadSettings
 from capekit.errors import CapekitError
 from capekit.evaluation.scores import by_row
 from capekit.files import atomic_write, check_unpacked_size
@@ -129,7 +129,7 @@ def dataset_of(predictions: Predictions, ann_file: Sequence | None = None) -> MP
     dataset = MP100Dataset(files, images=source['images'], categories=source['categories'],
                            missing_images='error' if source['images'] is None else 'skip',
                            # Absent from dumps of version 0.1.0.
-                           exclude=source.get('exclude'), **source.get('reading', {}))
+                           exclude=source.get('exclude'), **source['reading'])
     for file, now, then in zip(files, dataset.source['sha256'], source['sha256'], strict=False):
         if now != then:
             raise CapekitError(f'{file}: sha256 {now[:12]} is not the annotation file of this dump ({then[:12]})')
@@ -147,10 +147,10 @@ def _check_meta(path: str | os.PathLike, meta: dict):
     missing = [key for key in needed if key not in meta]
     if missing:
         raise CapekitError(f"{path}: the dump's meta lacks {missing[0]!r}; it has {list(meta)}")
-    refuse_invalid(meta, {**needed, 'reading': dict, 'exclude': list[str]}, f"{path}: the dump's meta: ")
-    unknown = [key for key in meta.get('reading', {}) if key not in inspect.signature(MP100Dataset).parameters]
-    if unknown:
-        raise CapekitError(f"{path}: the dump's meta: reading: unknown setting {unknown[0]!r}")
+    refuse_invalid(meta, {**needed, 'exclude': list[str]}, f"{path}: the dump's meta: ")
+    reading, known = meta.setdefault('reading', {}), [field.name for field in fields(ReadSettings)]  # not in 0.1.0
+    if not isinstance(reading, dict) or not reading.keys() <= set(known):
+        raise CapekitError(f"{path}: the dump's meta has reading={reading!r:.60}, not settings of {', '.join(known)}")
     for name in filter(None, (*meta['ann_files'], *meta.get('exclude', ()), meta['images'])):
         try:
             os.stat(name)

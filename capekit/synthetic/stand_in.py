@@ -11,7 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from capekit.datasets.coco import clip_box, join_categories, leads_out, read_annotation_file, size_fault
+from capekit.datasets.coco import Category, read_annotation_file
+from capekit.datasets.reader import read
+from capekit.datasets.settings import ReadSettings
 from capekit.errors import CapekitError
 from capekit.files import atomic_write
 
@@ -39,44 +41,36 @@ def render_from_annotations(ann_files: list, images: str | os.PathLike, seed: in
         dict: numbers of images `written` and `kept`.
 
     Raises:
-        CapekitError: a broken annotation file, or a file name that is absolute or leaves the folder.
+        CapekitError: a broken annotation file, or a file name that leads out of the folder.
     """
     paths = [str(path) for path in ann_files]
-    files = [read_annotation_file(path)[0] for path in paths]
-    categories = join_categories(paths, files)
-    objects: dict[str, dict] = {}
+    reading = read(paths, ReadSettings())
+    reading.findings.raise_problems()
+    objects: dict[str, list] = {}
+    for instance in reading.instances:
+        objects.setdefault(instance.image_file, []).append(instance)
     records: dict[str, dict] = {}
-    for path, content in zip(paths, files, strict=True):
-        names = {image['id']: image['file_name'] for image in content['images']}
-        for image in content['images']:
-            if leads_out(image['file_name']):
-                raise CapekitError(f"{path}: file name {image['file_name']!r} leads out of the image folder")
-            if fault := size_fault(image):
-                raise CapekitError(f'{path}: image {fault}')
+    for path in paths:
+        for image in read_annotation_file(path)[0]['images']:
             records.setdefault(image['file_name'], image)
-        for annotation in content['annotations']:
-            if annotation.get('keypoints') and annotation['image_id'] in names:
-                objects.setdefault(names[annotation['image_id']], {})[annotation['id']] = annotation
     folder = Path(images)
     missing = [image for name, image in records.items() if not (folder / name).is_file()]
-    looks = {id_: _appearance(record, objects, seed) for id_, record in categories.items()}
-    jobs = [(image, [(looks[a['category_id']], a) for a in objects.get(image['file_name'], {}).values()])
+    looks = {id_: _appearance(category, seed) for id_, category in reading.categories.items()}
+    jobs = [(image, [(looks[instance.category_id], instance) for instance in objects.get(image['file_name'], [])])
             for image in missing]
     in_processes(partial(_write_image, folder=folder, seed=seed), jobs, workers)
     return dict(written=len(missing), kept=len(records) - len(missing))
 
 
-def _appearance(record: dict, objects: dict, seed: int) -> Appearance:
+def _appearance(category: Category, seed: int) -> Appearance:
     """Looks by (seed, category, keypoint), limbs along the links."""
-    rng = np.random.default_rng([seed, record['id']])
-    count = max([len(record.get('keypoints', ())), *(len(a['keypoints']) // 3 for found in objects.values()
-                                                     for a in found.values() if a['category_id'] == record['id'])])
+    rng = np.random.default_rng([seed, category.id])
+    count = category.num_keypoints
     paints = choose_paints(rng, 2)
     sizes = look_sizes(count)
     looks = choose_looks(rng, [list(SHAPES)] * count, sizes, {paint.first for paint in paints}, {})
     width = min(LIMB_WIDTH, 0.6 * float(sizes[0])) if count else LIMB_WIDTH
-    parts = tuple(Part((a, b), (width, width), n % 2) for n, (a, b) in enumerate(record.get('skeleton') or ())
-                  if 0 <= a < count and 0 <= b < count)
+    parts = tuple(Part((a, b), (width, width), n % 2) for n, (a, b) in enumerate(category.links.tolist()))
     return Appearance(parts, paints, looks)
 
 
@@ -87,16 +81,10 @@ def _write_image(job: tuple, folder: Path, seed: int) -> None:
     scale = min(1.0, DRAWN_SIDE / max(width, height))
     small = max(round(width * scale), 1), max(round(height * scale), 1)
     figures = []
-    for appearance, annotation in found:
-        keypoints = np.reshape(annotation['keypoints'], (-1, 3))
-        box = clip_box(annotation['bbox'], width, height) if annotation.get('bbox') else None
-        present = np.zeros(len(appearance.looks), bool)
-        present[:len(keypoints)] = keypoints[:, 2] > 0
-        if box is None or not present.any():
-            continue
-        points = np.zeros((len(present), 2))
-        points[:len(keypoints)] = keypoints[:, :2] * scale
-        figures.append(Figure(points, present, np.zeros(len(present)), float(box[2:].max()) * scale, 0.0, appearance))
+    for appearance, instance in found:
+        points, present = instance.keypoints[:, :2] * scale, instance.keypoints[:, 2] > 0
+        figures.append(Figure(points, present, np.zeros(len(present)), float(instance.bbox[2:].max()) * scale, 0.0,
+                              appearance))
     # The category's looks stay the same; background, light and noise are the image's own.
     rng = np.random.default_rng([seed, *record['file_name'].encode()])
     image = draw_scene(*small, figures, rng, occluders=False).image

@@ -102,6 +102,10 @@ def test_tool_exit_status(tiny, repo, tmp_path):
     clean = tool(repo, path, '--images', images, '--queries', 3, '--decode', '--json', out)
     assert clean.returncode == 0, clean.stderr
     assert 'bird' in clean.stdout and json.loads(out.read_text())['clean']
+    one = tool(repo, path, '--queries', 3, '--categories', 2, '--reading', 'skeleton_base=0', 'max_pixels=9')
+    assert one.returncode == 0 and 'bird' in one.stdout and 'cup' not in one.stdout
+    wrong = tool(repo, path, '--reading', 'skeleton=1')
+    assert wrong.returncode == 2 and 'valid: skeleton_base' in wrong.stderr
     (images / 'cup/0.jpg').unlink()
     assert tool(repo, path, '--images', images).returncode == 1
     bad = tool(repo, tmp_path / 'gone.json')

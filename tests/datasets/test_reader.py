@@ -308,6 +308,7 @@ def test_pairs_of_a_category_without_names(read):
     for annotation in data['annotations']:
         del annotation['keypoints'][2::3]
     assert 'x, y pairs without visibility?' in read(data)
+    assert 'x, y pairs without visibility?' in read(data, visibility='positive')
 
 
 def in_fractions(data: dict) -> dict:

@@ -37,6 +37,17 @@ def test_what_a_run_leaves(trained, config):
     assert read_checkpoint(trained / 'epoch_3.pth')['message_hub']['log_scalars']['train/loss']['values']
 
 
+def test_what_is_left_out_stands_in_the_log(config, small, tmp_path, tool):
+    data = json.loads((small / 'annotations/train.json').read_text())
+    data['annotations'][0]['area'] = 0
+    (tmp_path / 'train.json').write_text(json.dumps(data))
+    status, _, err = tool('train', config, '--work-dir', tmp_path / 'work', '--no-validate', '--cfg-options',
+                            'train_cfg.max_epochs=1', f'train_dataloader.dataset.ann_file={tmp_path / "train.json"}')
+    assert status == 0, err
+    log, = tmp_path.glob('work/*/*.log')
+    assert log.read_text().count('1 annotation(s) do not count: area 0 or less (of 18; first: 100 in train.json)') == 1
+
+
 def test_killed_and_resumed_ends_in_the_same_weights(trained, config, repo, tmp_path, tool):
     process = subprocess.Popen(
         [sys.executable, str(repo / 'tools/train.py'), str(config), '--work-dir', str(tmp_path), '--deterministic'],
