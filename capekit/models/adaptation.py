@@ -98,17 +98,26 @@ class AdaptingEstimator(EpisodeEstimator):
         return dict(images=images)
 
     def prepare(self, support: dict, task: Task) -> dict:
-        """Adapt once per support set: the adapted parameters by name (B, ...), and `mask` (B, K) bool."""
+        """Adapt once per support set: the adapted parameters by name (B, ...), `mask` (B, K) bool, and `support_errors`
+        (B, 2), the error on the supports before and after, 1 where maps are empty.
+        """
+        adapted, errors = [], []
         with running_statistics(self.network):
-            adapted = [self._adapt(**{name: value[row] for name, value in support.items()})
-                       for row in range(len(task.num_keypoints))]
+            for row in range(len(task.num_keypoints)):
+                supports = {name: value[row] for name, value in support.items()}
+                adapted.append(self._adapt(**supports))
+                with torch.no_grad():
+                    errors.append(torch.stack([self._support_error(parameters, **supports) for parameters in (
+                        dict(self.network.named_parameters()), adapted[-1])]))
         state = {name: torch.stack([parameters[name] for parameters in adapted]) for name in adapted[0]}
-        return dict(state, mask=seen_by_all(support['visible'], task.num_keypoints))
+        return dict(state, mask=seen_by_all(support['visible'], task.num_keypoints),
+                    support_errors=torch.stack(errors))
 
     def answer(self, state: dict, query: dict) -> Prediction:
         """Answer B * Q queries, Q with each of the B adapted networks.
 
-        `extras`: `mask` (B * Q, K) bool, `heatmaps` (B * Q, K, H, W), `maxima` (B * Q, K), the unclamped scores.
+        `extras`: `mask` (B * Q, K) bool, `support_errors` (B * Q, 2), see `prepare`, `heatmaps` (B * Q, K, H, W),
+        `maxima` (B * Q, K), the unclamped scores.
         """
         mask = state['mask']
         times = len(query['images']) // len(mask)
@@ -118,7 +127,8 @@ class AdaptingEstimator(EpisodeEstimator):
                              mask.shape[1]) for row, images in enumerate(query['images'].split(times))])
         points, maxima = decode_heatmaps(heatmaps, self.refine)
         return Prediction(points=points.float(), scores=maxima.float().clamp(0, 1), extras=dict(
-            mask=mask.repeat_interleave(times, 0), heatmaps=heatmaps, maxima=maxima))
+            mask=mask.repeat_interleave(times, 0), heatmaps=heatmaps, maxima=maxima,
+            support_errors=state['support_errors'].repeat_interleave(times, 0)))
 
     def _adapt(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
         """S supports -> the adapted parameters of `network` by name."""
@@ -225,13 +235,17 @@ class MAMLEstimator(AdaptingEstimator):
         return parameters
 
     def _loss(self, episode: Episode) -> dict:
-        """`heatmap_loss` of the queries after adaptation, at the keypoints that every support sees."""
+        """`heatmap_loss` of the queries after adaptation, at the keypoints that every support sees.
+
+        For the log only: `support_error` and `adapted_support_error`, before and after adaptation.
+        """
         if self.training and self.norm == 'running':
             images = torch.cat((episode.support_images.flatten(0, 1), episode.query_images))
             with torch.no_grad():
                 self.network(self.data_preprocessor.normalise(images))
         extras = self._predict(episode).extras
-        return dict(heatmap_loss=self._error(
+        before, after = extras['support_errors'].mean(0)
+        return dict(support_error=before, adapted_support_error=after, heatmap_loss=self._error(
             extras['heatmaps'], episode.query_points, episode.query_visible & extras['mask']))
 
 

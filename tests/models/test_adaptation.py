@@ -34,6 +34,31 @@ def test_adaptation_lowers_the_error_on_the_supports_and_changes_nothing_else(re
     assert all(torch.equal(value, before[name]) for name, value in estimator.state_dict().items())
 
 
+def _pre_trained(repo, make_episode, method):
+    """The method's own steps and rate, on a network that knows other images of the same size."""
+    estimator = _estimator(repo, 'finetune')
+    optimizer = torch.optim.Adam(estimator.train().parameters(), 1e-3)
+    for seed in range(1, 26):
+        optimizer.zero_grad()
+        estimator(make_episode(shots=4, seed=seed), mode='loss')['heatmap_loss'].backward()
+        optimizer.step()
+    adapting = _estimator(repo, method)
+    adapting.load_state_dict(estimator.state_dict())
+    return adapting
+
+
+@pytest.mark.parametrize(('method', 'share'), [('finetune', 0.05), ('maml', 0.01)])
+def test_the_steps_that_configs_ship_do_something(repo, make_episode, method, share):
+    """They lower the error on the supports, which the answer and MAML's log report."""
+    estimator, episode = _pre_trained(repo, make_episode, method), make_episode()
+    before, after = estimator(episode, mode='predict').extras['support_errors'].unbind(1)
+    assert (after < (1 - share) * before).all()
+    if method == 'maml':
+        logged = estimator(episode, mode='loss')
+        torch.testing.assert_close(logged['support_error'], before.mean())
+        torch.testing.assert_close(logged['adapted_support_error'], after.mean())
+
+
 def test_adapts_once_for_all_queries_of_an_episode(repo, make_episode, monkeypatch):
     estimator, episode = _estimator(repo, 'finetune', steps=1), make_episode()
     support = estimator.encode_support(episode.support_images, episode.support_points, episode.support_visible)
