@@ -37,12 +37,8 @@ def from_content(path: str, content: dict, category: str | int | None, skeleton_
         announce(f'{path}: {len(annotations) - len(kept)} crowds and annotations without keypoints are left out')
     names = _keypoint_names(path, record, kept)
     links = _links(path, content, record, len(names), skeleton_base, usual_base)
-    images = {}
-    for image in content['images']:
-        if image['id'] in images:
-            raise CapekitError(f"two images have the id {image['id']!r}")
-        images[image['id']] = LabelledImage(image['file_name'].replace('\\', '/'), _size(image),
-                                            frame=image.get('frame'))
+    images = {image['id']: LabelledImage(image['file_name'], _size(image), frame=image.get('frame'))
+              for image in content['images']}
     stray = 0
     for annotation in kept:
         animal = _animal(annotation, len(names))

@@ -65,9 +65,10 @@ def _json(path: Path) -> list[str]:
     if {'shapes', 'imagePath'} <= content.keys():
         return ['labelme']
     # An export of CVAT is a COCO file, but counts its links from 1.
-    cvat = any('occluded' in (annotation.get('attributes') or {}) for annotation in content.get('annotations', [])
-               if isinstance(annotation, dict))
-    return (['cvat'] if cvat else ['coco']) if {'images', 'annotations', 'categories'} <= content.keys() else []
+    if not all(isinstance(content.get(key), list) for key in ('images', 'annotations', 'categories')):
+        return []
+    attributes = [annotation.get('attributes') for annotation in content['annotations'] if isinstance(annotation, dict)]
+    return ['cvat'] if any(isinstance(each, dict) and 'occluded' in each for each in attributes) else ['coco']
 
 
 def _csv(path: Path) -> list[str]:

@@ -38,8 +38,13 @@ def _read_table(path: str) -> Table:
                            '[individuals], bodyparts, coords')
     # One column of image names or frame numbers; from DeepLabCut 2.2 three, for the parts of the name.
     index = 1 + len(list(takewhile(lambda cell: not cell, lines[0][1:])))
+    if index == len(lines[0]):
+        raise CapekitError('no body parts')
     if index not in (1, 3):
         raise CapekitError(f'{index} columns before the first body part; expected 1 or 3')
+    wrong = next((line for line in lines[:len(levels)] if len(line) != len(lines[0])), None)
+    if wrong is not None:
+        raise CapekitError(f'the header {wrong[0]} has {len(wrong)} cells; expected {len(lines[0])}')
     header, body = lines[:len(levels)], [(place, line) for place, line in enumerate(lines, 1) if any(line)]
     values = []
     rows: list[str] = []
@@ -79,8 +84,8 @@ def write_dlc(path: str, labels: LabelSet, *, scorer: str = 'capekit', folder: s
 
 def _numbered(path: str, labels: LabelSet) -> LabelSet:
     if any(image.frame is not None for image in labels.images):
-        raise CapekitError(f'{path}: the labels are of frames, so numbered= (--numbered) does nothing here; leave it '
-                           'out')
+        raise CapekitError(f'{path}: the labels are of frames, so that numbered= (--numbered) does nothing here; leave '
+                           'it out')
     announce(f'{path}: rows are numbered in the order of the images; their names are left out')
     images = [replace(image, file='images', frame=place) for place, image in enumerate(labels.images)]
     return LabelSet(images, labels.keypoints, labels.links, labels.category)

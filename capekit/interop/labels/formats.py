@@ -45,6 +45,10 @@ def read(path: str | os.PathLike, format: str, images: str | os.PathLike | None 
         labels = chosen.read(path, **options)
     except CapekitError as error:
         raise CapekitError(str(error) if str(error).startswith(path) else f'{path}: {error}') from None
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        # Readers check what people get wrong; this is a file in which, say, a list stands for a name.
+        raise CapekitError(f'{path}: not a file of the format {chosen.title} ({type(error).__name__}: {error})'
+                           ) from error
     if images is not None:
         fill_sizes(labels, os.fspath(images))
     return labels

@@ -47,6 +47,8 @@ class MarkedImage:
             CapekitError: the animal has it already, or it has no coordinates; `where` begins the message.
         """
         points = self.groups.setdefault(group, _Group()).points
+        if not isinstance(name, str):
+            raise CapekitError(f'{where}: {name!r} is not a name')
         if name in points:
             raise CapekitError(f'{where}: a second {name!r} of the same animal in {self.image}; animals are told apart '
                                'by their group or box')

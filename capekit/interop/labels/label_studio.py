@@ -73,7 +73,8 @@ def _file(data: dict, where: str) -> str:
 
 
 def _size(items: list[dict], where: str) -> tuple[int, int] | None:
-    sizes = {(item['original_width'], item['original_height']) for item in items if 'original_width' in item}
+    sizes = {(item['original_width'], item['original_height']) for item in items
+             if {'original_width', 'original_height'} <= item.keys()}
     if len(sizes) > 1:
         raise CapekitError(f'{where}: its items have different image sizes, {sorted(sizes)}')
     return sizes.pop() if sizes else None

@@ -101,7 +101,9 @@ def test_our_own_files_say_what_links_count_from(flies, tmp_path, announced):
     (lambda d: d['annotations'][0].update(bbox=[1, 2]), r'annotation 100 has bbox \[1, 2\]'),
     (lambda d: d['annotations'][0].update(keypoint_scores=[1]), r'annotation 100: scores have shape \(1,\)'),
     (lambda d: d['annotations'][0].update(image_id=7), 'annotation 100 is of image 7'),
-    (lambda d: d['images'][1].update(id=100), r'images\[1\] has the id 100 of images\[0\]'),
+    (lambda d: d['annotations'][0].update(review='no'), 'not a file of the format COCO keypoints JSON .AttributeError'),
+    (lambda d: d['annotations'][0].update(image_id=[]), 'not a file of the format COCO keypoints JSON .TypeError'),
+    (lambda d: d['images'][1].update(id=100), 'has the id 100 of'),
     (lambda d: d['categories'][0].update(keypoints=['a', 'a', 'b']), "the keypoint name 'a' appears twice"),
 ])
 def test_what_is_wrong_with_a_file_is_one_line(change, message, tmp_path):

@@ -83,6 +83,8 @@ def test_reads_lightning_pose_with_its_set_column(tmp_path):
     ('a,b\n1,2\n', r"labels\.csv: the first cells of its lines are 'a', '1'; expected scorer"),
     (THREE_COLUMNS.replace('1.5', 'left'), r"labels\.csv: line 4, column 4: 'left' is not a number"),
     (THREE_COLUMNS.replace(',2,', ',,'), "img001.png: 'snout' has only one of x and y"),
+    (THREE_COLUMNS.replace('x,y,x,y', 'x,y,x'), 'the header coords has 6 cells; expected 7'),
+    ('scorer\nbodyparts\ncoords\n', 'no body parts'),
     (THREE_COLUMNS.replace('3.0,4.0', '3.0'), 'line 4 has 6 cells; expected 7'),
     (THREE_COLUMNS.replace('me,me\n', 'me,you\n'), 'several scorers, me, you'),
     (THREE_COLUMNS.replace('leftear', 'snout'), 'the column me, snout, x appears twice'),

@@ -58,6 +58,7 @@ def test_detects_what_it_wrote(format, flies, tmp_path):
 @pytest.mark.parametrize(('name', 'data', 'message'), [
     ('a.h5', b'\x89HDF\r\n\x1a\n', 'may be sleap-analysis or dlc-h5'), ('a.json', b'{}', 'no format that is known'),
     ('a.json', b'{', 'no format'), ('a.csv', b'x,y\n', 'no format'), ('a.csv', b'', 'no format'),
+    ('a.json', b'{"images": 1, "annotations": 2, "categories": 3}', 'no format'), ('a.json', b'[]', 'no format'),
     ('a.xml', b'<x/>', 'no format'), ('a.png', b'\x89PNG\xff', 'no format')])
 def test_does_not_guess(name, data, message, tmp_path):
     (tmp_path / name).write_bytes(data)

@@ -65,6 +65,7 @@ def test_reads_labelme_without_groups(tmp_path, announced):
     (dict(label='a', points=[[1, 2]]), 'has not all of'),
     (dict(label='a', points=[[1, 2], [3, 4]], shape_type='point'), 'is a point with 2 points; expected 1'),
     (dict(label='a', points=[['1;2', 2]], shape_type='point'), "'1;2' is not a number"),
+    (dict(label=7, points=[[1, 2]], shape_type='point'), '7 is not a name'),
     (dict(label='a', points=[[1]], shape_type='point'), 'points that are not pairs'),
     (dict(label='a', points=[[None, 1]], shape_type='point'), "'a' has no coordinates"),
 ])
