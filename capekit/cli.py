@@ -30,7 +30,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     clearing up; a closed stdout (`tool | head`) ends quietly.
     """
     _prepare_streams()
-    _clear_up_when_terminated()
+    handlers = _clear_up_when_terminated()
     try:
         status = main() or 0
         sys.stdout.flush()
@@ -47,6 +47,9 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         if error.errno not in _ENVIRONMENT:
             raise
         status = _fail(f'{error.filename}: {error.strerror}' if error.filename else str(error.strerror))
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     sys.exit(status)
 
 
@@ -62,16 +65,20 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors='backslashreplace')
 
 
-def _clear_up_when_terminated() -> None:
-    """Unwind on SIGTERM and SIGHUP, so that what was begun is removed and child processes end."""
+def _clear_up_when_terminated() -> dict:
+    """Unwind on SIGTERM and SIGHUP, so that what was begun is removed and child processes end.
+
+    Returns:
+        signal -> its handler before; signals that something else handles or ignores (nohup) are left alone.
+    """
     def stop(number, frame):
         for one in signals:
             signal.signal(one, signal.SIG_IGN)  # once is enough
         sys.exit(TERMINATED)
     signals = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) == signal.SIG_DFL]
-    if threading.current_thread() is threading.main_thread():
-        for one in signals:
-            signal.signal(one, stop)
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {one: signal.signal(one, stop) for one in signals}
 
 
 def run_command(title: str, command: str, *arguments) -> float:
