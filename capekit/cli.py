@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from capekit.errors import CapekitError
+from capekit.errors import CapekitError, printable
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -54,7 +54,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
 
 
 def _fail(line: str) -> int:
-    print(f'error: {line}', file=sys.stderr)
+    print(f'error: {printable(line)}', file=sys.stderr)
     return USAGE_ERROR
 
 

@@ -40,7 +40,7 @@ STAGES = dict(train=('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_sc
               val=('val_dataloader', 'val_cfg', 'val_evaluator'),
               test=('test_dataloader', 'test_cfg', 'test_evaluator'))
 # Options of a data loader that need workers; without, torch refuses them.
-WORKER_OPTIONS = ('persistent_workers', 'prefetch_factor', 'timeout')
+WORKER_OPTIONS = ('persistent_workers', 'timeout')
 
 
 @RUNNERS.register_module()
