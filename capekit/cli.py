@@ -37,8 +37,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     except CapekitError as error:
         status = _fail(str(error))
     except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
-        status = INTERRUPTED
+        status = _interrupted()
     except BrokenPipeError:
         # The interpreter flushes stdout once more at exit, which would raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -47,10 +46,24 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         if error.errno not in _ENVIRONMENT:
             raise
         status = _fail(f'{error.filename}: {error.strerror}' if error.filename else str(error.strerror))
+    except Exception as error:
+        # mmengine makes a SyntaxError of whatever ends its formatting of a config.
+        match error.__context__:
+            case KeyboardInterrupt():
+                status = _interrupted()
+            case SystemExit(code=status):
+                pass
+            case _:
+                raise
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
     sys.exit(status)
+
+
+def _interrupted() -> int:
+    print('interrupted', file=sys.stderr)
+    return INTERRUPTED
 
 
 def _fail(line: str) -> int:

@@ -43,6 +43,17 @@ def test_interrupt(capsys):
     assert ending(lambda: fail(KeyboardInterrupt())) == 130
 
 
+@pytest.mark.parametrize(('cause', 'status'), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_an_interrupt_that_a_package_makes_an_error_of(capsys, cause, status):
+    def main():
+        try:
+            raise cause
+        except BaseException:
+            raise SyntaxError('the config cannot be formatted')  # noqa: B904  as mmengine does
+    assert ending(main) == status
+    assert capsys.readouterr().err == ('interrupted\n' if status == 130 else '')
+
+
 def test_error_of_a_worker_is_one_line(tmp_path, capsys):
     data = content()
     images = write_images(tmp_path / 'images', data)

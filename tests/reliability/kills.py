@@ -17,8 +17,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import matplotlib.pyplot  # noqa: F401  this and timm once, not in every forked process
 import numpy as np
+import timm  # noqa: F401
 import torch
+from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / 'tests'), str(ROOT)]
@@ -96,10 +99,10 @@ class Trials:
         whole, seconds = self.undisturbed(setup)
         work_dir = self.folder / f'train_{next(self.number)}'
         arguments = [self.config(setup), '--work-dir', work_dir]
-        left = self._kill(train.main, arguments, moment, seconds, SETUPS[setup][1])
+        command = self._kill(train.main, arguments, moment, seconds, SETUPS[setup][1])
         resume = ['--resume'] if list(work_dir.glob('*.pth')) else []
         self._succeed(train.main, [*arguments, *resume], SETUPS[setup][1])
-        return left or compare_runs(whole, work_dir)
+        return still_there(command) or compare_runs(whole, work_dir)
 
     def test(self, moment: str) -> str:
         """Kill a test that writes a report and a dump; test again, compare."""
@@ -114,13 +117,13 @@ class Trials:
             self._succeed(test.main, arguments(reference))
             self.left_alone['test'] = time.monotonic() - started
         out = self.folder / f'test_{next(self.number)}'
-        left = self._kill(test.main, arguments(out), moment, self.left_alone['test'])
+        command = self._kill(test.main, arguments(out), moment, self.left_alone['test'])
         for name in ('test_1shot.json', 'dump.npz'):
             if (out / name).exists() and not same_results(reference / name, out / name):
                 return f'{name} is there but not whole'
         self._succeed(test.main, arguments(out))
         wrong = [name for name in ('test_1shot.json', 'dump.npz') if not same_results(reference / name, out / name)]
-        return left or ', '.join(f'{name} differs' for name in wrong)
+        return still_there(command) or ', '.join(f'{name} differs' for name in wrong)
 
     def generate(self, number: int) -> str:
         """End a generation by a signal; generate again, compare."""
@@ -139,8 +142,8 @@ class Trials:
         (theirs / 'notes.txt').write_text('mine')
         command = Command(synthesize.main, arguments(out), self.folder / 'log')
         status = command.kill_after(random_delay(self.stream, self.left_alone['generate']), number)[0]
-        if left := command.left():
-            return f'processes left: {left}'
+        if left := still_there(command):
+            return left
         if not (theirs / 'notes.txt').is_file():
             return 'the folder of somebody else is gone'
         hidden = [path.name for path in folder.iterdir() if path not in (out, theirs)]
@@ -154,7 +157,7 @@ class Trials:
             return f'left behind: {sorted(path.name for path in folder.iterdir())}'
         return '' if same_files(reference, out) else 'the data set differs'
 
-    def _kill(self, main, arguments: list, moment: str, seconds: float, ranks: int = 1) -> str:
+    def _kill(self, main, arguments: list, moment: str, seconds: float, ranks: int = 1) -> Command:
         if moment == 'random':
             command = Command(main, arguments, self.folder / 'log', ranks)
             command.kill_after(random_delay(self.stream, seconds))
@@ -162,15 +165,20 @@ class Trials:
             command = Command(main, arguments, self.folder / 'log', ranks, lambda: kill_at(moment))
             status = command.wait()[0]
             if status != KILLED:
-                return f'not killed: status {status}'
-        left = command.left()
-        return f'processes left: {left}' if left else ''
+                raise RuntimeError(f'{arguments}: not killed at {moment}: status {status}')
+        return command
 
     def _succeed(self, main, arguments: list, ranks: int = 1) -> None:
         log = self.folder / f'log_{next(self.number)}'
         statuses = Command(main, arguments, log, ranks).wait()
         if any(statuses):
             raise RuntimeError(f'{main.__module__} {arguments}: {statuses}\n{log.read_text(errors="replace")[-3000:]}')
+
+
+def still_there(command: Command) -> str:
+    """Which processes of a killed command have not ended; orphaned workers look for their parent every few seconds."""
+    left = command.left()
+    return f'processes left: {left}' if left else ''
 
 
 def compare_runs(whole: Path, resumed: Path) -> str:
@@ -232,6 +240,7 @@ def main() -> int:
     parser.add_argument('--seed', type=int, default=0, help='of the random moments')
     args = parser.parse_args()
     torch.set_num_threads(1)
+    _ = Config(dict(one=1)).pretty_text  # loads the formatter, once as well
     with tempfile.TemporaryDirectory() as folder:
         trials = Trials(Path(folder), args.seed)
         jobs = [('train', *one) for one in (QUICK if args.quick else plan(args.kills))]

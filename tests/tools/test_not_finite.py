@@ -52,7 +52,7 @@ def test_a_replayed_batch_gives_the_loss_of_training(config, tmp_path, tool, mon
 
 def test_weights_that_are_not_finite_are_not_saved(config, tmp_path, tool):
     status, _, err = tool('train', config, '--work-dir', tmp_path, '--no-validate', *RUINOUS,
-                          'train_dataloader.num_batch_per_epoch=1', 'optim_wrapper.optimizer.lr=inf')
+                          'train_dataloader.num_batch_per_epoch=1', 'optim_wrapper.optimizer.lr=1e39')
     assert status == 2 and 'parameters are not finite' in err and not list(tmp_path.glob('*.pth'))
 
 
