@@ -4,12 +4,13 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: help setup test lint types docs demo benchmark benchmark-synthetic lock clean
+.PHONY: help setup test reliability lint types docs demo benchmark benchmark-synthetic lock clean
 
 help:
 	@echo 'make setup      .venv with everything capekit needs (PYTHON=python3.11 chooses a Python, 3.10 to 3.14)'
 	@echo 'make demo       train, test and draw on synthetic data'
 	@echo 'make test       the test suite             (ARGS="-k registry" passes options on)'
+	@echo 'make reliability  kill 50 trainings, tests and generations, and compare  (ARGS="--kills 100")'
 	@echo 'make lint       ruff, codespell and mypy   (ARGS=--fix lets ruff fix what it can)'
 	@echo 'make types      mypy alone'
 	@echo 'make docs       the site, into site/'
@@ -26,6 +27,9 @@ $(VENV)/.ready: requirements.lock requirements-source.txt pyproject.toml setup.p
 
 test: setup
 	$(RUN) -m pytest -q tests $(ARGS)
+
+reliability: setup
+	$(RUN) -m tests.reliability.kills $(ARGS)
 
 lint: setup
 	$(RUN) -m ruff check . $(ARGS)

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ def read_checkpoint(path: str | Path) -> Any:
             raise CapekitError(f'checkpoint {path}: not a safetensors file ({first_line(error)})') from None
     _refuse_damaged(path)
     try:
-        return torch.load(path, map_location='cpu', weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # about pickles that are then refused
+            return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         culprit = re.search(r'GLOBAL (\S+)', str(error))
         if culprit is None:

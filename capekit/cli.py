@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from capekit.errors import CapekitError
+from capekit.errors import CapekitError, printable
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -30,15 +30,14 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     clearing up; a closed stdout (`tool | head`) ends quietly.
     """
     _prepare_streams()
-    _clear_up_when_terminated()
+    handlers = _clear_up_when_terminated()
     try:
         status = main() or 0
         sys.stdout.flush()
     except CapekitError as error:
         status = _fail(str(error))
     except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
-        status = INTERRUPTED
+        status = _interrupted()
     except BrokenPipeError:
         # The interpreter flushes stdout once more at exit, which would raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -47,11 +46,28 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         if error.errno not in _ENVIRONMENT:
             raise
         status = _fail(f'{error.filename}: {error.strerror}' if error.filename else str(error.strerror))
+    except Exception as error:
+        # mmengine makes a SyntaxError of whatever ends its formatting of a config.
+        match error.__context__:
+            case KeyboardInterrupt():
+                status = _interrupted()
+            case SystemExit(code=status):
+                pass
+            case _:
+                raise
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     sys.exit(status)
 
 
+def _interrupted() -> int:
+    print('interrupted', file=sys.stderr)
+    return INTERRUPTED
+
+
 def _fail(line: str) -> int:
-    print(f'error: {line}', file=sys.stderr)
+    print(f'error: {printable(line)}', file=sys.stderr)
     return USAGE_ERROR
 
 
@@ -62,16 +78,20 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors='backslashreplace')
 
 
-def _clear_up_when_terminated() -> None:
-    """Unwind on SIGTERM and SIGHUP, so that what was begun is removed and child processes end."""
+def _clear_up_when_terminated() -> dict:
+    """Unwind on SIGTERM and SIGHUP, so that what was begun is removed and child processes end.
+
+    Returns:
+        signal -> its handler before; signals that something else handles or ignores (nohup) are left alone.
+    """
     def stop(number, frame):
         for one in signals:
             signal.signal(one, signal.SIG_IGN)  # once is enough
         sys.exit(TERMINATED)
     signals = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) == signal.SIG_DFL]
-    if threading.current_thread() is threading.main_thread():
-        for one in signals:
-            signal.signal(one, stop)
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {one: signal.signal(one, stop) for one in signals}
 
 
 def run_command(title: str, command: str, *arguments) -> float:

@@ -105,3 +105,25 @@ def test_a_limit_that_is_none_is_refused(tmp_path, monkeypatch, value):
     torch.save({}, tmp_path / 'any.pth')
     with pytest.raises(CapekitError, match='CAPEKIT_MAX_UNPACKED_GIB=.* must be a number above 0'):
         read_checkpoint(tmp_path / 'any.pth')
+
+
+def test_a_flipped_bit_is_found(tmp_path):
+    path = tmp_path / 'model.pth'
+    save_checkpoint(dict(state_dict={'weight': torch.zeros(1000)}), path)
+    data = bytearray(path.read_bytes())
+    data[data.index(bytes(1000)) + 500] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CapekitError, match='model.pth: damaged: the checksum'):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value):
+    model, path = nn.Linear(3, 2), tmp_path / 'model.pth'
+    before = model.weight.clone()
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    state['bias'][1] = value
+    torch.save(dict(state_dict=state), path)
+    with pytest.raises(CapekitError, match="model.pth: 1 of 2 parameters hold values that are not finite, e.g. 'bias'"):
+        load_weights(model, path)
+    assert torch.equal(model.weight, before)

@@ -1,5 +1,7 @@
 """How command line tools end."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -41,6 +43,17 @@ def test_interrupt(capsys):
     assert ending(lambda: fail(KeyboardInterrupt())) == 130
 
 
+@pytest.mark.parametrize(('cause', 'status'), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_an_interrupt_that_a_package_makes_an_error_of(capsys, cause, status):
+    def main():
+        try:
+            raise cause
+        except BaseException:
+            raise SyntaxError('the config cannot be formatted')  # noqa: B904  as mmengine does
+    assert ending(main) == status
+    assert capsys.readouterr().err == ('interrupted\n' if status == 130 else '')
+
+
 def test_error_of_a_worker_is_one_line(tmp_path, capsys):
     data = content()
     images = write_images(tmp_path / 'images', data)
@@ -61,3 +74,41 @@ def test_reader_that_has_gone(repo):
     process.stdout.close()
     assert process.stderr.read() == b''
     assert process.wait() == 141
+
+
+@pytest.mark.parametrize(('message', 'line'), [
+    ('two\nlines', 'two\\nlines'), ('bell \x07 and \x1b[31m red', 'bell \\x07 and \\x1b[31m red'), ('Käfer', 'Käfer')])
+def test_control_characters_are_escaped(capsys, message, line):
+    assert ending(lambda: fail(CapekitError(message))) == 2
+    assert capsys.readouterr().err == f'error: {line}\n'
+
+
+def test_what_the_machine_refuses_is_one_line(capsys, tmp_path):
+    assert ending(lambda: open(tmp_path / 'none' / 'file', 'w') and None) == 2
+    assert capsys.readouterr().err == f'error: {tmp_path}/none/file: No such file or directory\n'
+    assert ending(lambda: fail(OSError(28, 'No space left on device', 'log'))) == 2
+    assert capsys.readouterr().err == 'error: log: No space left on device\n'
+    with pytest.raises(ConnectionResetError):  # might be a bug
+        run(lambda: fail(ConnectionResetError(104, 'reset')))
+
+
+def test_a_terminal_without_the_letters(repo):
+    program = "from capekit.cli import run\nrun(lambda: print('K\\xe4fer'))"
+    done = subprocess.run([sys.executable, '-c', program], cwd=repo, capture_output=True,
+                          env={**os.environ, 'PYTHONIOENCODING': 'ascii'})
+    assert (done.returncode, done.stdout, done.stderr) == (0, b'K\\xe4fer\n', b'')
+
+
+@pytest.mark.parametrize(('number', 'status'), [(signal.SIGTERM, 143), (signal.SIGHUP, 143), (signal.SIGINT, 130)])
+def test_a_signal_clears_up(repo, tmp_path, number, status):
+    program = ('import sys, time\nfrom capekit.cli import run\nfrom capekit.files import atomic_write\n'
+               'def main():\n    with atomic_write(sys.argv[1]) as file:\n        print(flush=True)\n'
+               '        time.sleep(60)\nrun(main)')
+    process = subprocess.Popen([sys.executable, '-c', program, str(tmp_path / 'file')], cwd=repo,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.send_signal(number)
+    assert process.wait() == status and os.listdir(tmp_path) == []
+    assert process.stderr.read() == ('interrupted\n' if number == signal.SIGINT else '')
+    process.stdout.close()
+    process.stderr.close()

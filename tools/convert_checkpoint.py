@@ -1,7 +1,7 @@
 """The same as `capekit convert`; see `capekit/commands/convert.py`."""
 
+from capekit.__main__ import load
 from capekit.cli import run
-from capekit.commands.convert import main
 
 if __name__ == '__main__':
-    run(main)
+    run(lambda: load('convert')())

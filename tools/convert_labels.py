@@ -1,7 +1,7 @@
 """The same as `capekit convert-labels`; see `capekit/commands/convert_labels.py`."""
 
+from capekit.__main__ import load
 from capekit.cli import run
-from capekit.commands.convert_labels import main
 
 if __name__ == '__main__':
-    run(main)
+    run(lambda: load('convert_labels')())

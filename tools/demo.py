@@ -1,7 +1,7 @@
 """The same as `capekit demo`; see `capekit/commands/demo.py`."""
 
+from capekit.__main__ import load
 from capekit.cli import run
-from capekit.commands.demo import main
 
 if __name__ == '__main__':
-    run(main)
+    run(lambda: load('demo')())

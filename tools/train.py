@@ -1,7 +1,7 @@
 """The same as `capekit train`; see `capekit/commands/train.py`."""
 
+from capekit.__main__ import load
 from capekit.cli import run
-from capekit.commands.train import main
 
 if __name__ == '__main__':
-    run(main)
+    run(lambda: load('train')())

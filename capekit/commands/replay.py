@@ -17,7 +17,6 @@ from capekit.checkpoint import first_line, not_finite, read_checkpoint
 from capekit.commands.arguments import Overrides
 from capekit.engine.config import build, load_config
 from capekit.engine.crop_size import sized_model
-from capekit.engine.finite import describe
 from capekit.engine.hooks import set_random_state
 from capekit.errors import CapekitError
 from capekit.registry import MODELS
@@ -48,9 +47,10 @@ def main() -> None:
         raise CapekitError(f'{args.file}: not of the model of {args.config}: {first_line(error)}') from None
     model = model.to(args.device).train()
     meta = content['meta']
-    print(f'iteration {meta["iter"] + 1}, epoch {meta["epoch"] + 1}: {describe(episode)}')
-    broken = not_finite(content['state_dict'])
-    print(f'parameters that are not finite: {len(broken)} of {len(content["state_dict"])}'
+    print(f'iteration {meta["iter"] + 1}, epoch {meta["epoch"] + 1}: {meta["named"]}')
+    parameters = dict(model.named_parameters())
+    broken = not_finite(parameters)
+    print(f'parameters that are not finite: {len(broken)} of {len(parameters)}'
           + (f', e.g. {", ".join(broken[:SHOWN])}' if broken else ''))
     seen: list[str] = []
     for name, module in model.named_modules():

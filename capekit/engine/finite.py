@@ -81,15 +81,16 @@ class FiniteLossHook(Hook):
         number, epoch = self._place['iter'] + 1, self._place['epoch'] + 1
         path = os.path.join(runner.work_dir, f'not_finite_iter{number}{rank}.pt')
         known = isinstance(self._batch, Episode)
-        save_checkpoint(dict(state_dict=model.state_dict(), batch=episode_to_plain(self._batch) if known else None,
-                             random_state=self._random_state, meta=dict(self._place, seed=runner.seed)), path)
         named = describe(self._batch, runner.train_dataloader.dataset) if known else 'a batch that is no Episode'
+        save_checkpoint(dict(
+            state_dict=model.state_dict(), batch=episode_to_plain(self._batch) if known else None,
+            random_state=self._random_state, meta=dict(self._place, seed=runner.seed, named=named)), path)
         raise CapekitError(f'iteration {number} (epoch {epoch}): {what}; {named}; weights and batch are in {path}, see '
                            f'capekit replay {path} {runner.config_file(runner.work_dir)}')
 
 
-def describe(episode: Episode, dataset: Any = None) -> str:
-    """The episodes of a batch in words: category, id, annotation ids (supports, supports -> query)."""
+def describe(episode: Episode, dataset: Any) -> str:
+    """The episodes of a batch in words: category, id, annotation ids (supports -> query)."""
     words = []
     for meta in episode.meta[:SHOWN]:
         numbers = meta.get('instances', ())

@@ -115,7 +115,7 @@ def resume(runner, filename: str) -> None:
     if meta.get('world_size', get_world_size()) != get_world_size():
         runner.logger.warning(f'{filename} was written by {meta["world_size"]} processes, this run has '
                               f'{get_world_size()}: batches and random numbers differ from an undisturbed run')
-    elif states and (not hasattr(loop, 'done') or loop.done):
+    elif states and (not hasattr(loop, 'done') or 0 < loop.done < length):
         runner.random_states = states
     runner.message_hub.load_state_dict(checkpoint['message_hub'])
     for _, wrapper, state in _optimisers(runner, checkpoint['optimizer']):

@@ -40,7 +40,7 @@ STAGES = dict(train=('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_sc
               val=('val_dataloader', 'val_cfg', 'val_evaluator'),
               test=('test_dataloader', 'test_cfg', 'test_evaluator'))
 # Options of a data loader that need workers; without, torch refuses them.
-WORKER_OPTIONS = ('persistent_workers', 'prefetch_factor', 'timeout')
+WORKER_OPTIONS = ('persistent_workers', 'timeout')
 
 
 @RUNNERS.register_module()
@@ -233,14 +233,18 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
         config.pop(key, None)
     arguments = {name: config[name] for name in inspect.signature(Runner).parameters if name in config}
     seed = config.get('randomness', {}).get('seed')
+    evaluators: dict = {}
     for stage in stages:
         loader = config[f'{stage}_dataloader']
         dataset = build(DATASETS, loader.dataset, f'{stage}_dataloader.dataset')
         DATA_SAMPLERS.build(dict(loader.sampler), default_args=dict(dataset=dataset))
+        if isinstance(config.get(f'{stage}_evaluator'), dict):
+            evaluators[stage] = build(EVALUATOR, config[f'{stage}_evaluator'], f'{stage}_evaluator')
         # The runner gets the data set itself, the config keeps its description.
         arguments[f'{stage}_dataloader'] = dict(loader, dataset=dataset)
     if 'train' in stages:
         _check_training(config, arguments, runner_type)
+        check_checkpoint_hook(config.get('default_hooks', {}).get('checkpoint'), evaluators.get('val'))
     if model is None:
         set_random_seed(seed)
         model = build(MODELS, sized_model(config, stages), 'model')
@@ -271,10 +275,6 @@ def _check_training(config: Config, arguments: dict, runner_type: type[CapeRunne
         raise CapekitError(f'train_dataloader: {first_line(error)}') from None
     if not len(loader):
         raise CapekitError(f'train_dataloader: no batch of {loader.batch_size} in an epoch of {len(loader.sampler)}')
-    evaluator = arguments.get('val_evaluator')
-    if evaluator is not None:
-        check_checkpoint_hook(config.get('default_hooks', {}).get('checkpoint'),
-                              build(EVALUATOR, evaluator, 'val_evaluator'))
 
 
 def _give_up(handler: logging.Handler, record: logging.LogRecord) -> None:

@@ -69,7 +69,7 @@ def row_scores(dataset, rows, points, thresholds: Sequence[float] = THRESHOLDS) 
     Raises:
         CapekitError: rows, points or thresholds that do not match.
     """
-    thresholds = _check_thresholds(thresholds)
+    thresholds = check_thresholds(thresholds)
     rows = check_rows(dataset, rows)
     query = rows[:, -1]
     points = pad_points(dataset, rows, points)
@@ -201,7 +201,12 @@ def _row_means(values: np.ndarray, scored: np.ndarray, counts: np.ndarray) -> np
     return means
 
 
-def _check_thresholds(thresholds: Sequence[float]) -> tuple:
+def check_thresholds(thresholds: Sequence[float]) -> tuple:
+    """Thresholds of PCK as a tuple.
+
+    Raises:
+        CapekitError: none, not above 0, or not ascending.
+    """
     thresholds = tuple(float(threshold) for threshold in thresholds)
     if not thresholds or not thresholds[0] > 0 or not all(a < b for a, b in itertools.pairwise(thresholds)):
         raise CapekitError(f'thresholds {list(thresholds)} must be above 0 and ascending, at least one')

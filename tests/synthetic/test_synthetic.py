@@ -2,6 +2,11 @@
 
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -15,6 +20,7 @@ from capekit.evaluation import score_rows
 from capekit.evaluation.baselines import copy_support
 from capekit.synthetic import render_from_annotations, write_dataset
 from capekit.synthetic.categories import MAX_KEYPOINTS, MIN_KEYPOINTS, make_category, split_categories
+from capekit.synthetic.processes import in_processes
 
 SETTINGS = dict(categories=12, instances=4)
 
@@ -131,3 +137,23 @@ def test_copy_support_is_exact_on_itself(generated):
         keypoints = dataset.instance(number)['keypoints']
         seen = keypoints[:, 2] > 0
         np.testing.assert_allclose(points[number][seen], keypoints[seen, :2], atol=1e-3)
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_leaves_neither_processes_nor_half_a_data_set(repo, tmp_path, number):
+    (tmp_path / 'set.partial').mkdir()  # somebody else's
+    (tmp_path / 'set.partial/notes.txt').write_text('mine')
+    process = subprocess.Popen([sys.executable, str(repo / 'tools/dataset/synthesize.py'), str(tmp_path / 'set'),
+                                '--workers', '2'], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while process.poll() is None and not list(tmp_path.glob('.set.*.partial/images/*/*.jpg')):
+        time.sleep(0.1)
+    process.send_signal(number)
+    error = process.stderr.read()  # ends when the last process that could write to it has
+    assert process.wait() in (143, 130) and error in ('', 'interrupted\n')
+    assert [path.name for path in tmp_path.iterdir()] == ['set.partial']
+    assert (tmp_path / 'set.partial/notes.txt').is_file()
+
+
+def test_a_dead_process_is_one_line():
+    with pytest.raises(CapekitError, match='a process that draws images died'):
+        in_processes(os._exit, [1, 1, 1], 2)

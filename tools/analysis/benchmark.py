@@ -1,7 +1,7 @@
 """The same as `capekit benchmark`; see `capekit/commands/benchmark.py`."""
 
+from capekit.__main__ import load
 from capekit.cli import run
-from capekit.commands.benchmark import main
 
 if __name__ == '__main__':
-    run(main)
+    run(lambda: load('benchmark')())

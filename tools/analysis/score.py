@@ -1,7 +1,7 @@
 """The same as `capekit score`; see `capekit/commands/score.py`."""
 
+from capekit.__main__ import load
 from capekit.cli import run
-from capekit.commands.score import main
 
 if __name__ == '__main__':
-    run(main)
+    run(lambda: load('score')())

@@ -1,7 +1,7 @@
 """The same as `capekit visualize`; see `capekit/commands/visualize.py`."""
 
+from capekit.__main__ import load
 from capekit.cli import run
-from capekit.commands.visualize import main
 
 if __name__ == '__main__':
-    run(main)
+    run(lambda: load('visualize')())

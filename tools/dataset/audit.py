@@ -1,7 +1,7 @@
 """The same as `capekit audit`; see `capekit/commands/audit.py`."""
 
+from capekit.__main__ import load
 from capekit.cli import run
-from capekit.commands.audit import main
 
 if __name__ == '__main__':
-    run(main)
+    run(lambda: load('audit')())

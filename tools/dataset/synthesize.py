@@ -1,7 +1,7 @@
 """The same as `capekit synthesize`; see `capekit/commands/synthesize.py`."""
 
+from capekit.__main__ import load
 from capekit.cli import run
-from capekit.commands.synthesize import main
 
 if __name__ == '__main__':
-    run(main)
+    run(lambda: load('synthesize')())

@@ -1,0 +1,38 @@
+"""Files that are whole or absent, and outputs that are refused before anything is computed."""
+
+import os
+
+import pytest
+
+from capekit.errors import CapekitError
+from capekit.files import atomic_write, check_writable, remove_partial
+
+
+def test_an_error_leaves_what_was_there(tmp_path):
+    path = tmp_path / 'deep' / 'file'
+    with atomic_write(path) as file:
+        file.write(b'whole')
+    with pytest.raises(KeyError), atomic_write(path) as file:
+        file.write(b'ha')
+        raise KeyError
+    assert path.read_bytes() == b'whole' and os.listdir(path.parent) == ['file']
+
+
+def test_what_a_killed_process_leaves_is_removed_and_nothing_else(tmp_path):
+    for name in ('.file.abc.partial', 'set.partial', '.hidden'):
+        (tmp_path / name).write_text('x')
+    (tmp_path / '.folder.partial').mkdir()
+    remove_partial(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ['.folder.partial', '.hidden', 'set.partial']
+
+
+def test_paths_that_cannot_be_written_are_named(tmp_path):
+    (tmp_path / 'file').write_text('x')
+    for path, folder in ((tmp_path, False), (tmp_path / 'file' / 'deep' / 'x', False), (tmp_path / ('n' * 300), False),
+                         (tmp_path / 'file', True), ('/proc/none/x', False), ('a\0b', False), ('', False)):
+        with pytest.raises(CapekitError, match='--out .*cannot be written'):
+            check_writable(path, '--out', folder)
+    for path, folder in ((tmp_path / 'file', False), (tmp_path / 'new' / 'deep' / 'x', False), (tmp_path, True),
+                         (tmp_path / 'new' / 'folder', True)):
+        check_writable(path, '--out', folder)
+    assert os.listdir(tmp_path) == ['file']
