@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from capekit.datasets.crops import transform_points
 from capekit.datasets.transforms import Geometry
 from capekit.labelling.crops import cut, to_tensor
-from capekit.labelling.lite import STRIDE, LiteFeatures, decode, joined
+from capekit.labelling.lite import STRIDE, LiteFeatures, decode, joined, look_up
 from capekit.labelling.matcher import FrozenModel
 from capekit.labelling.records import Labelled
 
@@ -159,10 +159,12 @@ class AdaptedModel:
         assert self.network is not None, 'set_support comes first'
         crops = crops.to(self.device)
         logits = self.network(crops)
-        evidence, _ = self.frozen.evidence(crops)
+        evidence, similarity = self.frozen.evidence(crops)
         chances = logits - logits.flatten(2).logsumexp(-1)[..., None, None]
-        points, scores = decode(chances + MATCHING * F.adaptive_avg_pool2d(evidence, logits.shape[-2:]), STRIDE)
-        return points.double().cpu().numpy(), scores.double().cpu().numpy()
+        points, share = decode(chances + MATCHING * F.adaptive_avg_pool2d(evidence, logits.shape[-2:]), STRIDE)
+        # A map has its maximum somewhere even where there is no animal; that looks like no support.
+        alike = look_up(similarity, points).clamp(0, 1)
+        return points.double().cpu().numpy(), (share * alike).double().cpu().numpy()
 
     def state(self) -> dict[str, Tensor]:
         """The network's parameters, and what the frozen features found at the supports' keypoints."""

@@ -60,3 +60,9 @@ def decode(logits: Tensor, stride: int, radius: int = 2) -> tuple[Tensor, Tensor
     # Pixel centres are at integers: the middle of cell 0 is at (stride - 1) / 2.
     pixels = stride * cells + (stride - 1) / 2
     return pixels / pixels.new_tensor([width * stride, height * stride]), share
+
+
+def look_up(maps: Tensor, points: Tensor) -> Tensor:
+    """Values of maps (N, K, h, w) at points (N, K, 2) normalised by the image's size: (N, K), bilinear."""
+    grid = (2 * points.to(maps.dtype) - 1).flatten(0, 1)[:, None, None]
+    return F.grid_sample(maps.flatten(0, 1)[:, None], grid, align_corners=False).view(points.shape[:2])

@@ -24,7 +24,7 @@ class RunFolder:
     """Resumes what it finds if it was asked for the same; never overwrites anything else.
 
     Args:
-        folder: created if missing.
+        folder: created by `start` if missing.
         request: JSON-able; what the run depends on.
 
     Raises:
@@ -43,8 +43,10 @@ class RunFolder:
                              if self.request.get(key) != state['request'].get(key))
             raise CapekitError(f'--out {folder}: holds an unfinished run with other {", ".join(changed)}; name another '
                                'folder, or add --overwrite')
-        if state is None:
-            write_json(self.folder / STATE, dict(state='running', request=self.request))
+
+    def start(self) -> None:
+        """State that a run has begun here; before, nothing is written."""
+        write_json(self.folder / STATE, dict(state='running', request=self.request))
 
     def _state(self) -> dict | None:
         try:

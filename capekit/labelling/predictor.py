@@ -14,7 +14,7 @@ from capekit.labelling.refine import Hull
 from capekit.labelling.sources import Picture
 from capekit.labelling.views import VIEWS, answer_boxes, answer_views
 
-SPARE = 2
+SPARE = 3
 """More boxes are looked into than animals are asked for."""
 SAME = 0.5
 """Boxes that overlap more after the first pass are of one animal."""
@@ -89,7 +89,7 @@ class Predictor:
         boxes = [self.hull.refine(box, own[self.seen], sure[self.seen])
                  for (box, _), own, sure in zip(found, points, scores, strict=True)]
         _, scores = answer_views(self.model, [(image, box, PLAIN) for box in boxes], self.batch_size)
-        value = np.array([score + sure[self.seen].mean() for (_, score), sure in zip(found, scores, strict=True)])
+        value = np.array([score * sure[self.seen].mean() for (_, score), sure in zip(found, scores, strict=True)])
         kept: list[tuple[np.ndarray, float]] = []
         for i in np.argsort(-value, kind='stable').tolist():
             others = np.array([box for box, _ in kept]).reshape(-1, 4)

@@ -243,6 +243,8 @@ def test_a_saved_model_is_the_same_bytes_every_time(tmp_path):
 
 def test_a_journal_that_was_cut_off_loses_its_last_line_only(tmp_path):
     run = output.RunFolder(tmp_path / 'out', dict(a=1))
+    assert not (tmp_path / 'out').exists()
+    run.start()
     picture = sources.Picture('a.png', None, NOTHING)
     run.append([(picture, [prediction()])])
     with open(tmp_path / 'out' / output.JOURNAL, 'ab') as file:
