@@ -84,6 +84,8 @@ class RunFolder:
 
     def complete(self, summary: dict[str, Any]) -> None:
         """State that everything is written, and remove the journal."""
+        # Sorted: a report that comes from a saved model has its keys in another order than a new one.
+        summary = json.loads(json.dumps(summary, sort_keys=True))
         write_json(self.folder / STATE, dict(state='complete', request=self.request, **summary))
         (self.folder / JOURNAL).unlink(missing_ok=True)
 
