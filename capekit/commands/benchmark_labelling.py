@@ -25,7 +25,7 @@ from capekit.labelling.boxes import BoxFinder, iou
 from capekit.labelling.calibration import Calibration
 from capekit.labelling.lite import LiteFeatures
 from capekit.labelling.matcher import FrozenModel
-from capekit.labelling.predictor import Predictor
+from capekit.labelling.predictor import Boxes, Predictor
 from capekit.labelling.records import Labelled, PosePrediction, Support
 from capekit.labelling.refine import Hull
 from capekit.labelling.review import rank_worst_first, ranks_within, uncertainty
@@ -34,7 +34,7 @@ from capekit.labelling.supports import supports_of
 from capekit.progress import track
 
 COVERAGES = (1.0, 0.8, 0.6, 0.4, 0.2)
-MODELS, BOXES, THRESHOLDS = ('copying', 'frozen', 'adapted'), ('true', 'found', 'whole'), (0.1, 0.2)
+MODELS, BOXES, THRESHOLDS = ('copying', 'frozen', 'adapted'), ('true', 'find', 'whole'), (0.1, 0.2)
 WORST = 0.2
 """Share of each keypoint's animals that a reviewer looks at."""
 
@@ -146,7 +146,7 @@ def measure(everything: Labelled, shots: int, steps: int, seed: int, corrections
 def answer(predictor: Predictor, truths: list[Support], kind: str) -> list[tuple[PosePrediction, Support]]:
     """The animals of one image, each with its prediction."""
     picture = Picture(truths[0].name, None, truths[0].image)
-    boxes = dict(true={picture.name: [truth.box for truth in truths]}, found='find', whole='whole')[kind]
+    boxes: Boxes = {picture.name: [truth.box for truth in truths]} if kind == 'true' else kind
     (_, predictions), = next(predictor.predict([picture], boxes, len(truths)))
     if kind == 'whole':
         predictions = predictions * len(truths)
@@ -198,7 +198,7 @@ def risk(pairs: list[tuple[PosePrediction, Support]]) -> list[float]:
 def correct(everything: Labelled, model: AdaptedModel, pairs: list[tuple[PosePrediction, Support]],
             supports: list[int], queries: list[int], count: int) -> dict:
     """Scores of the animals that were not corrected, before and after adapting with those that were."""
-    by_truth = {id(truth): i for i in queries if (truth := everything.supports[i])}
+    by_truth = {id(everything.supports[i]): i for i in queries}
     worst = {id(p) for p in rank_worst_first([p for p, _ in pairs])[:count]}
     corrected = [by_truth[id(truth)] for p, truth in pairs if id(p) in worst]
     rest = [(p, truth) for p, truth in pairs if id(p) not in worst]
@@ -219,7 +219,7 @@ def table(results: list[dict]) -> str:
                 values = np.array([result[f'{name}/{kind}'][metric] for result in results])
                 factor, digits = (1, 1) if metric == 'pixels' else (100, 0)
                 cells.append(f'{factor * values.mean():.{digits}f} ± {factor * values.std():.{digits}f}')
-            lines.append([name, kind, *cells])
+            lines.append([name, 'found' if kind == 'find' else kind, *cells])
     return tabulate(lines, ['model', 'boxes', 'PCK@0.1', 'PCK@0.2', 'error, px'], 'github')
 
 

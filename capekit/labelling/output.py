@@ -99,10 +99,13 @@ def _record(picture: Picture, predictions: list[PosePrediction]) -> dict:
 
 def predictions_of(record: dict) -> list[PosePrediction]:
     """The predictions of a journal's record of one image."""
-    return [PosePrediction(record['image'], record['frame'], number,
-                           box_from=animal['box_from'], box_score=animal['box_score'],
-                           **{name: np.array(animal[name], dtype=np.float64) for name in ARRAYS})
-            for number, animal in enumerate(record['animals'])]
+    predictions = []
+    for number, animal in enumerate(record['animals']):
+        box, points, scores, error, spread = (np.array(animal[name], dtype=np.float64) for name in ARRAYS)
+        predictions.append(PosePrediction(
+            record['image'], record['frame'], number, box, points, scores, error, box_from=animal['box_from'],
+            box_score=animal['box_score'], spread=spread))
+    return predictions
 
 
 def to_labels(records: Iterable[dict], predictions: Sequence[PosePrediction], category: str, names: Sequence[str],

@@ -60,7 +60,8 @@ class Predictor:
         pictures = iter(pictures)
         while group := list(islice(pictures, self.together)):
             chosen = [[] if picture.image is None else self._boxes(picture, boxes, animals) for picture in group]
-            wanted = [(picture.image, box) for picture, own in zip(group, chosen, strict=True) for box, _, _ in own]
+            wanted = [(picture.image, box) for picture, own in zip(group, chosen, strict=True)
+                      if picture.image is not None for box, _, _ in own]
             answers = iter(answer_boxes(self.model, wanted, self.batch_size))
             yield [(picture, [self._prediction(picture, number, *how, *next(answers))
                               for number, how in enumerate(own)])
@@ -74,6 +75,7 @@ class Predictor:
         height, width = picture.image.shape[:2]
         if boxes == 'whole':
             return [(np.array([0.0, 0.0, width, height]), 'whole', 1.0)]
+        assert not isinstance(boxes, str)  # `check_boxes` knows no other
         given = boxes(picture.image) if callable(boxes) else boxes.get(picture.name, ())
         return [(check_box(box, picture.name), 'detector' if callable(boxes) else 'given', 1.0) for box in given]
 
