@@ -20,7 +20,7 @@ from capekit.errors import CapekitError
 from capekit.files import write_json
 from capekit.interop import labels as label_files
 from capekit.labelling import store
-from capekit.labelling.adapted import AdaptedModel, Budget
+from capekit.labelling.adapted import Budget
 from capekit.labelling.boxes import BoxFinder, iou
 from capekit.labelling.calibration import Calibration
 from capekit.labelling.lite import LiteFeatures
@@ -139,7 +139,8 @@ def measure(everything: Labelled, shots: int, steps: int, seed: int, corrections
             if (name, kind) == ('adapted', 'true'):
                 result |= dict(review=caught(pairs), risk=risk(pairs))
                 if corrections:
-                    result['corrections'] = correct(everything, model, pairs, supports, queries, corrections)
+                    result['corrections'] = correct(everything, inferencer.make_model(Budget(steps), seed), pairs,
+                                                    supports, queries, corrections)
     return result
 
 
@@ -195,15 +196,15 @@ def risk(pairs: list[tuple[PosePrediction, Support]]) -> list[float]:
     return [float(wrong[:max(1, round(coverage * len(wrong)))].mean()) for coverage in COVERAGES]
 
 
-def correct(everything: Labelled, model: AdaptedModel, pairs: list[tuple[PosePrediction, Support]],
+def correct(everything: Labelled, model, pairs: list[tuple[PosePrediction, Support]],
             supports: list[int], queries: list[int], count: int) -> dict:
-    """Scores of the animals that were not corrected, before and after adapting with those that were."""
+    """Scores of the animals that were not corrected, before and after a new `model` learns from those that were."""
     by_truth = {id(everything.supports[i]): i for i in queries}
     worst = {id(p) for p in rank_worst_first([p for p, _ in pairs])[:count]}
     corrected = [by_truth[id(truth)] for p, truth in pairs if id(p) in worst]
     rest = [(p, truth) for p, truth in pairs if id(p) not in worst]
-    model.set_support(everything.subset(supports + corrected))
     labelled = everything.subset(supports + corrected)
+    model.set_support(labelled)
     predictor = Predictor(model, None, Hull.of(labelled), Calibration(), labelled.counts > 0, batch_size=15)
     after = [pair for _, truth in rest for pair in answer(predictor, [truth], 'true')]
     return dict(rest=len(rest), before=score(rest), after=score(after))

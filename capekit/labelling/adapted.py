@@ -28,6 +28,8 @@ SIGMA = 1.0
 ROTATION, SCALE, SHIFT, BRIGHTNESS = 25.0, 0.2, 0.08, 0.25
 MATCHING = 8.0
 """Weight of the frozen features' similarities beside the head's log-probabilities."""
+MOST_ROTATION = 45.0
+"""A minute is too short to learn every rotation."""
 STEPS_PER_SECOND = 200 / 60
 
 
@@ -66,7 +68,7 @@ class KeypointNetwork(nn.Module):
 
 
 def rotation_of(labelled: Labelled) -> float:
-    """Standard deviation in degrees of the rotation for training: more where the supports themselves are turned.
+    """Standard deviation in degrees of the rotation for training: up to `MOST_ROTATION` where the supports are turned.
 
     The angle between two supports is that of the best rotation of one's keypoints onto the other's. For normal angles
     of deviation s, the mean cosine of the differences is exp(-s^2).
@@ -81,7 +83,7 @@ def rotation_of(labelled: Labelled) -> float:
     if not cosines:
         return ROTATION
     spread = np.degrees(np.sqrt(-np.log(np.clip(np.mean(cosines), 0.04, 1))))
-    return float(np.hypot(ROTATION, spread))
+    return float(min(np.hypot(ROTATION, spread), MOST_ROTATION))
 
 
 def random_geometry(rng: np.random.Generator, rotation: float) -> Geometry:
