@@ -22,7 +22,7 @@ from capekit.labelling.estimated import EstimatorModel
 from capekit.labelling.lite import LiteFeatures
 from capekit.labelling.matcher import FrozenModel
 from capekit.labelling.predictor import Boxes, Predictor
-from capekit.labelling.records import FitReport, KeypointReport, Labelled, PosePrediction
+from capekit.labelling.records import FitReport, Labelled, PosePrediction
 from capekit.labelling.refine import Hull
 from capekit.labelling.suggest import Suggestion, suggest
 from capekit.labelling.supports import read_labelled
@@ -258,6 +258,3 @@ def _pictures(images: str | Path | Sequence) -> Iterator[sources.Picture]:
         return sources.read_pictures(sources.list_images(images), sources.folder_of(images))
     return (sources.Picture(str(number), None, item) if isinstance(item, np.ndarray) else
             next(sources.read_pictures([str(item)], '')) for number, item in enumerate(images))
-
-
-__all__ = ['CapeInferencer', 'FitReport', 'KeypointReport', 'PosePrediction', 'Suggestion']

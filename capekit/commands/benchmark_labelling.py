@@ -25,15 +25,16 @@ from capekit.labelling.boxes import BoxFinder, iou
 from capekit.labelling.calibration import Calibration
 from capekit.labelling.lite import LiteFeatures
 from capekit.labelling.matcher import FrozenModel
-from capekit.labelling.predictor import Predictor
+from capekit.labelling.predictor import Boxes, Predictor
 from capekit.labelling.records import Labelled, PosePrediction, Support
 from capekit.labelling.refine import Hull
-from capekit.labelling.review import ranks_within, uncertainty
+from capekit.labelling.review import rank_worst_first, ranks_within, uncertainty
 from capekit.labelling.sources import Picture
 from capekit.labelling.supports import supports_of
 from capekit.progress import track
 
-MODELS, BOXES, THRESHOLDS = ('copying', 'frozen', 'adapted'), ('true', 'found', 'whole'), (0.1, 0.2)
+COVERAGES = (1.0, 0.8, 0.6, 0.4, 0.2)
+MODELS, BOXES, THRESHOLDS = ('copying', 'frozen', 'adapted'), ('true', 'find', 'whole'), (0.1, 0.2)
 WORST = 0.2
 """Share of each keypoint's animals that a reviewer looks at."""
 
@@ -48,6 +49,19 @@ class CopyModel(FrozenModel):
         return np.repeat(place[None], len(crops), 0), np.ones((len(crops), len(place)))
 
 
+class OnceFinder(BoxFinder):
+    """Looks at each image once for all models; every call must ask for the same number of animals."""
+
+    def __init__(self, device: str, features: LiteFeatures):
+        super().__init__(device, features)
+        self.known: dict[int, list] = {}
+
+    def find(self, image: np.ndarray, animals: int) -> list[tuple[np.ndarray, float]]:
+        if id(image) not in self.known:
+            self.known[id(image)] = super().find(image, animals)
+        return self.known[id(image)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('annotations', type=Path, help='COCO keypoint file')
@@ -58,13 +72,16 @@ def main() -> None:
     parser.add_argument('--draws', type=int, nargs='+', default=[0, 1, 2, 3, 4], metavar='SEED',
                         help='of the supports; default: 0 1 2 3 4')
     parser.add_argument('--steps', type=int, default=200, help='of adaptation; default: 200, a minute on two cores')
+    parser.add_argument('--corrections', type=int, default=0, metavar='N', help='also correct the N animals that come '
+                        'first in the review list, adapt again with them, and measure the rest before and after')
     args = parser.parse_args()
     everything = supports_of(label_files.read(args.annotations, 'coco', category=args.category), args.images)
     results = []
     for seed in args.draws:
         path = args.out / f'{args.category}_{args.shots}shot_{args.steps}steps_{seed}.json'
         if not path.exists():
-            write_json(path, measure(everything, args.shots, args.steps, seed, path.with_suffix('.safetensors')))
+            write_json(path, measure(everything, args.shots, args.steps, seed, args.corrections,
+                                     path.with_suffix('.safetensors')))
         results.append(json.loads(path.read_text()))
     print(f'{args.category}: {args.shots} labelled images, {args.steps} steps, draws {args.draws}; mean, and standard '
           f'deviation over the draws\n\n{table(results)}\n\n{reviewed(results)}')
@@ -84,7 +101,7 @@ def draw_supports(everything: Labelled, shots: int, seed: int) -> tuple[list[int
     return order[:shots], [i for i in order[shots:] if everything.supports[i].name not in used]
 
 
-def measure(everything: Labelled, shots: int, steps: int, seed: int, kept: Path) -> dict:
+def measure(everything: Labelled, shots: int, steps: int, seed: int, corrections: int, kept: Path) -> dict:
     """One draw: PCK and error in pixels of every model and kind of box, and what a review list would catch.
 
     Args:
@@ -92,12 +109,13 @@ def measure(everything: Labelled, shots: int, steps: int, seed: int, kept: Path)
         shots: number of supports.
         steps: of adaptation.
         seed: of the draw and the adaptation.
+        corrections: animals to correct, 0 = none.
         kept: file of the adapted network, written if missing.
     """
     supports, queries = draw_supports(everything, shots, seed)
     labelled = everything.subset(supports)
     features = LiteFeatures()
-    finder, hull, seen = BoxFinder('cpu', features), Hull.of(labelled), labelled.counts > 0
+    finder, hull, seen = OnceFinder('cpu', features), Hull.of(labelled), labelled.counts > 0
     finder.fit(labelled, seed)
     inferencer = CapeInferencer()
     result: dict = dict(seed=seed, supports=[everything.supports[i].name for i in supports])
@@ -119,14 +137,17 @@ def measure(everything: Labelled, shots: int, steps: int, seed: int, kept: Path)
                      for pair in answer(predictor, own, kind)]
             result[f'{name}/{kind}'] = score(pairs)
             if (name, kind) == ('adapted', 'true'):
-                result['review'] = caught(pairs)
+                result |= dict(review=caught(pairs), risk=risk(pairs))
+                if corrections:
+                    result['corrections'] = correct(everything, inferencer.make_model(Budget(steps), seed), pairs,
+                                                    supports, queries, corrections)
     return result
 
 
 def answer(predictor: Predictor, truths: list[Support], kind: str) -> list[tuple[PosePrediction, Support]]:
     """The animals of one image, each with its prediction."""
     picture = Picture(truths[0].name, None, truths[0].image)
-    boxes = dict(true={picture.name: [truth.box for truth in truths]}, found='find', whole='whole')[kind]
+    boxes: Boxes = {picture.name: [truth.box for truth in truths]} if kind == 'true' else kind
     (_, predictions), = next(predictor.predict([picture], boxes, len(truths)))
     if kind == 'whole':
         predictions = predictions * len(truths)
@@ -167,6 +188,28 @@ def caught(pairs: list[tuple[PosePrediction, Support]]) -> dict[str, list[float]
     return result
 
 
+def risk(pairs: list[tuple[PosePrediction, Support]]) -> list[float]:
+    """Share of wrong points (PCK@0.2) among the least uncertain ones, at each of `COVERAGES`."""
+    errors, values = errors_of(pairs), uncertainty([p for p, _ in pairs])
+    known = np.isfinite(errors)
+    wrong = (errors[known] >= THRESHOLDS[-1])[np.argsort(values[known], kind='stable')]
+    return [float(wrong[:max(1, round(coverage * len(wrong)))].mean()) for coverage in COVERAGES]
+
+
+def correct(everything: Labelled, model, pairs: list[tuple[PosePrediction, Support]],
+            supports: list[int], queries: list[int], count: int) -> dict:
+    """Scores of the animals that were not corrected, before and after a new `model` learns from those that were."""
+    by_truth = {id(everything.supports[i]): i for i in queries}
+    worst = {id(p) for p in rank_worst_first([p for p, _ in pairs])[:count]}
+    corrected = [by_truth[id(truth)] for p, truth in pairs if id(p) in worst]
+    rest = [(p, truth) for p, truth in pairs if id(p) not in worst]
+    labelled = everything.subset(supports + corrected)
+    model.set_support(labelled)
+    predictor = Predictor(model, None, Hull.of(labelled), Calibration(), labelled.counts > 0, batch_size=15)
+    after = [pair for _, truth in rest for pair in answer(predictor, [truth], 'true')]
+    return dict(rest=len(rest), before=score(rest), after=score(after))
+
+
 def table(results: list[dict]) -> str:
     """Markdown: a line for each model and kind of box."""
     lines = []
@@ -177,15 +220,21 @@ def table(results: list[dict]) -> str:
                 values = np.array([result[f'{name}/{kind}'][metric] for result in results])
                 factor, digits = (1, 1) if metric == 'pixels' else (100, 0)
                 cells.append(f'{factor * values.mean():.{digits}f} ± {factor * values.std():.{digits}f}')
-            lines.append([name, kind, *cells])
+            lines.append([name, 'found' if kind == 'find' else kind, *cells])
     return tabulate(lines, ['model', 'boxes', 'PCK@0.1', 'PCK@0.2', 'error, px'], 'github')
 
 
 def reviewed(results: list[dict]) -> str:
-    """What the review list holds, over all draws."""
+    """What the review list holds, risk against coverage, and what corrections teach, over all draws."""
     lines = []
     for threshold in THRESHOLDS:
         found, chance, total = np.sum([result['review'][str(threshold)] for result in results], 0)
         lines.append(f'wrong points (PCK@{threshold}) in the most uncertain fifth of each keypoint: {found:.0f} of '
                      f'{total:.0f}, {found / max(chance, 1e-9):.1f} times what chance gives')
+    means = np.mean([result['risk'] for result in results], 0)
+    lines.append('wrong points (PCK@0.2) among the least uncertain: ' + ', '.join(
+        f'{100 * mean:.0f} % of {100 * coverage:.0f} %' for coverage, mean in zip(COVERAGES, means, strict=True)))
+    if pairs := [result['corrections'] for result in results if 'corrections' in result]:
+        before, after = (100 * np.mean([pair[when]['PCK@0.2'] for pair in pairs]) for when in ('before', 'after'))
+        lines.append(f'PCK@0.2 of the animals that were not corrected: {before:.0f} before, {after:.0f} after')
     return '\n'.join(lines)

@@ -12,7 +12,7 @@ import argparse
 import hashlib
 import json
 import shutil
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +69,10 @@ class Run:
         for option, set_ in (('--smooth', self.smooth), ('--stride', args.stride != 1)):
             if set_ and not self.is_video:
                 raise CapekitError(f'{option} is for videos; {args.images} is none')
+        missing = [form for form in args.format if form not in label_files.FORMATS]
+        if missing:
+            raise CapekitError(f'--format {missing[0]}: cannot be written here; valid: '
+                               f'{", ".join(form for form in FORMATS if form in label_files.FORMATS)}')
         for option in ('review', 'suggest'):
             if getattr(args, option) is not None and getattr(args, option) < 1:
                 raise CapekitError(f'--{option} {getattr(args, option)}: must be 1 or more')
@@ -88,6 +92,7 @@ class Run:
         else:
             with Progress() as progress:
                 print(inferencer.fit(args.labelled, args.images, args.adapt, args.seed, progress=progress))
+            run.start()
             inferencer.save(run.model)
         labelled = set(inferencer.settings['labelled'])
         self._predict(inferencer, run, [name for name in names if name not in labelled])
@@ -137,8 +142,11 @@ class Run:
         for name, own in sets.items():
             labels = output.to_labels(records, own, *about)
             for form in dict.fromkeys(['coco', *args.format]):
-                path = args.out / file_name(name, form, args.format)
-                label_files.write(path, form, labels, overwrite=True)
+                try:
+                    label_files.write(args.out / file_name(name, form, args.format), form, labels, overwrite=True)
+                except CapekitError as error:
+                    # Such as several animals in a format that has no place for them: hours of work are not lost.
+                    print(f'not written: {error}')
         output.write_rows(args.out / REVIEW, review_rows(ranked[:args.review], settings['names']))
         contact_sheet(args.out / SHEET, ranked, self._read, settings['links'], args.seed)
         if args.suggest:
@@ -157,11 +165,14 @@ class Run:
         print(f'{args.out}: {len(predictions)} animals in {len(records) - len(broken)} images; look at {SHEET}, then '
               f'{REVIEW}')
 
-    def _read(self, prediction: PosePrediction) -> np.ndarray | None:
-        if self.is_video:
-            found = next(islice(sources.read_frames(self.args.images, 1, prediction.frame or 0), 1), None)
-            return None if found is None else found.image
-        return next(sources.read_pictures([prediction.image], self.folder)).image
+    def _read(self, predictions: Sequence[PosePrediction]) -> list[np.ndarray | None]:
+        """The images of predictions; a video is decoded once for all of them."""
+        if not self.is_video:
+            return [picture.image for picture in sources.read_pictures([p.image for p in predictions], self.folder)]
+        wanted = {prediction.frame for prediction in predictions}
+        images = {picture.frame: picture.image for picture in sources.read_frames(self.args.images, self.args.stride)
+                  if picture.frame in wanted}
+        return [images.get(prediction.frame) for prediction in predictions]
 
     def _draw(self, records: list[dict], frames: list[list[PosePrediction]], links: list) -> None:
         pictures = (sources.read_frames(self.args.images, self.args.stride) if self.is_video else

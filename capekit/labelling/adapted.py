@@ -6,6 +6,7 @@ Where queries differ from the few supports, features that were never trained on 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -16,9 +17,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from capekit.datasets.crops import transform_points
 from capekit.datasets.transforms import Geometry
 from capekit.labelling.crops import cut, to_tensor
-from capekit.labelling.lite import STRIDE, LiteFeatures, decode, joined
+from capekit.labelling.lite import STRIDE, LiteFeatures, decode, joined, look_up
 from capekit.labelling.matcher import FrozenModel
-from capekit.labelling.records import Labelled
+from capekit.labelling.records import Labelled, Support
 
 SIZE, BATCH, WIDTH = 192, 8, 128
 HEAD_RATE, NETWORK_RATE = 2e-3, 2e-4
@@ -27,6 +28,8 @@ SIGMA = 1.0
 ROTATION, SCALE, SHIFT, BRIGHTNESS = 25.0, 0.2, 0.08, 0.25
 MATCHING = 8.0
 """Weight of the frozen features' similarities beside the head's log-probabilities."""
+MOST_ROTATION = 45.0
+"""A minute is too short to learn every rotation."""
 STEPS_PER_SECOND = 200 / 60
 
 
@@ -64,15 +67,36 @@ class KeypointNetwork(nn.Module):
         return self.head(joined(self.features(images)))
 
 
-def random_geometry(rng: np.random.Generator) -> Geometry:
-    """How a support's square is changed for training."""
-    return Geometry(float(np.exp(rng.uniform(-SCALE, SCALE))), float(np.clip(rng.normal(0, ROTATION), -90, 90)),
+def rotation_of(labelled: Labelled) -> float:
+    """Standard deviation in degrees of the rotation for training: up to `MOST_ROTATION` where the supports are turned.
+
+    The angle between two supports is that of the best rotation of one's keypoints onto the other's. For normal angles
+    of deviation s, the mean cosine of the differences is exp(-s^2).
+    """
+    cosines = []
+    for first, second in combinations(labelled.supports, 2):
+        both = first.visible & second.visible
+        if both.sum() > 1:
+            a, b = (points - points.mean(0) for points in (first.points[both], second.points[both]))
+            turn = np.sum(a[:, 0] * b[:, 0] + a[:, 1] * b[:, 1]) + 1j * np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
+            cosines.append(np.cos(np.angle(turn)))
+    if not cosines:
+        return ROTATION
+    spread = np.degrees(np.sqrt(-np.log(np.clip(np.mean(cosines), 0.04, 1))))
+    return float(min(np.hypot(ROTATION, spread), MOST_ROTATION))
+
+
+def random_geometry(rng: np.random.Generator, rotation: float) -> Geometry:
+    """How a support's square is changed for training; `rotation` as from `rotation_of`."""
+    turn = (rng.normal(0, rotation) + 180) % 360 - 180
+    return Geometry(float(np.exp(rng.uniform(-SCALE, SCALE))), float(turn),
                     tuple(rng.uniform(-SHIFT, SHIFT, 2).tolist()))
 
 
-def random_crop(support, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def random_crop(support: Support, size: int, rng: np.random.Generator,
+                rotation: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A support's crop, changed at random: image (size, size, 3) uint8, points (K, 2) in its pixels, visible (K,)."""
-    image, matrix = cut(support.image, support.box, size, random_geometry(rng))
+    image, matrix = cut(support.image, support.box, size, random_geometry(rng, rotation))
     image = np.clip(image * rng.uniform(1 - BRIGHTNESS, 1 + BRIGHTNESS), 0, 255).astype(np.uint8)
     points = transform_points(support.points, matrix)
     return image, points, support.visible & ((points >= 0) & (points < size)).all(1)
@@ -136,11 +160,12 @@ class AdaptedModel:
             torch.manual_seed(self.seed)
             network = KeypointNetwork(len(labelled.names), LiteFeatures()).to(self.device)
         order: list[int] = []
+        rotation = rotation_of(labelled)
 
         def loss() -> Tensor:
             while len(order) < BATCH:
                 order.extend(rng.permutation(len(labelled.supports)).tolist())
-            drawn = [random_crop(labelled.supports[order.pop(0)], SIZE, rng) for _ in range(BATCH)]
+            drawn = [random_crop(labelled.supports[order.pop(0)], SIZE, rng, rotation) for _ in range(BATCH)]
             images, points, visible = zip(*drawn, strict=True)
             logits = network(to_tensor(list(images)).to(self.device))
             target = targets(np.stack(points), SIZE).to(self.device)
@@ -159,10 +184,12 @@ class AdaptedModel:
         assert self.network is not None, 'set_support comes first'
         crops = crops.to(self.device)
         logits = self.network(crops)
-        evidence, _ = self.frozen.evidence(crops)
+        evidence, similarity = self.frozen.evidence(crops)
         chances = logits - logits.flatten(2).logsumexp(-1)[..., None, None]
-        points, scores = decode(chances + MATCHING * F.adaptive_avg_pool2d(evidence, logits.shape[-2:]), STRIDE)
-        return points.double().cpu().numpy(), scores.double().cpu().numpy()
+        points, share = decode(chances + MATCHING * F.adaptive_avg_pool2d(evidence, logits.shape[-2:]), STRIDE)
+        # A map has its maximum somewhere even where there is no animal; that looks like no support.
+        alike = look_up(similarity, points).clamp(0, 1)
+        return points.double().cpu().numpy(), (share * alike).double().cpu().numpy()
 
     def state(self) -> dict[str, Tensor]:
         """The network's parameters, and what the frozen features found at the supports' keypoints."""

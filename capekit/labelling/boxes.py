@@ -72,7 +72,7 @@ class BoxFinder:
             found.append(windows)
             scores.append((F.conv2d(maps, self.tensors['weights']) + self.tensors['bias']).flatten().cpu().numpy())
         windows, score = np.concatenate(found), np.concatenate(scores)
-        boxes = []
+        boxes: list[tuple[np.ndarray, float]] = []
         while len(boxes) < animals and np.isfinite(score).any():
             best = int(score.argmax())
             center, side = windows[best, :2] + windows[best, 2] / 2, windows[best, 2] / BOX_GROWTH

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from capekit.datasets.crops import transform_points
-from capekit.labelling.adapted import Budget, random_crop, train
+from capekit.labelling.adapted import Budget, random_crop, rotation_of, train
 from capekit.labelling.crops import cut, to_tensor
 from capekit.labelling.records import Labelled
 from capekit.structures import Episode, Task
@@ -59,11 +59,11 @@ class EstimatorModel:
 
     def _loss(self, labelled: Labelled, rng: np.random.Generator) -> Tensor:
         """The estimator's loss where supports are the queries of the others, or one is its own."""
-        episodes = []
+        episodes, rotation = [], rotation_of(labelled)
         for _ in range(EPISODES):
             order = rng.permutation(len(labelled.supports))
-            drawn = [random_crop(labelled.supports[i], self.size, rng) for i in (*(order[1:] if len(order) > 1 else
-                                                                                  order), order[0])]
+            numbers = (*(order[1:] if len(order) > 1 else order), order[0])
+            drawn = [random_crop(labelled.supports[i], self.size, rng, rotation) for i in numbers]
             images, points, visible = zip(*drawn, strict=True)
             stacked = to_tensor(list(images))[None]
             places = torch.from_numpy(np.stack(points)).float()[None] / self.size

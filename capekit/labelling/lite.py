@@ -14,12 +14,16 @@ STRIDE = 8
 class LiteFeatures(nn.Module):
     """Maps of strides 4 to 32 of (N, 3, H, W) uint8 RGB images."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, weights: str | None = 'imagenet'):
         super().__init__()
         self.network = TimmPyramid('tf_efficientnet_lite0', STRIDES, weights)
         self.network.init_weights()
         # On CPUs a third faster.
-        self.to(memory_format=torch.channels_last).eval()
+        self.network.network.to(memory_format=torch.channels_last)
+        self.eval()
         self.channels = self.network.channels
         self.register_buffer('mean', torch.tensor(self.network.mean).view(3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(self.network.std).view(3, 1, 1), persistent=False)
@@ -32,8 +36,9 @@ class LiteFeatures(nn.Module):
 
 def joined(maps: list[Tensor]) -> Tensor:
     """Maps of strides 4 to 32 -> one of stride 8: (N, sum of C, H / 8, W / 8)."""
-    size = maps[STRIDES.index(STRIDE)].shape[-2:]
-    return torch.cat([F.adaptive_avg_pool2d(one, size) if one.shape[-1] > size[-1] else
+    height, width = maps[STRIDES.index(STRIDE)].shape[-2:]
+    size = height, width
+    return torch.cat([F.adaptive_avg_pool2d(one, size) if one.shape[-1] > width else
                       F.interpolate(one, size, mode='bilinear', align_corners=False) for one in maps], 1)
 
 
@@ -60,3 +65,9 @@ def decode(logits: Tensor, stride: int, radius: int = 2) -> tuple[Tensor, Tensor
     # Pixel centres are at integers: the middle of cell 0 is at (stride - 1) / 2.
     pixels = stride * cells + (stride - 1) / 2
     return pixels / pixels.new_tensor([width * stride, height * stride]), share
+
+
+def look_up(maps: Tensor, points: Tensor) -> Tensor:
+    """Values of maps (N, K, h, w) at points (N, K, 2) normalised by the image's size: (N, K), bilinear."""
+    grid = (2 * points.to(maps.dtype) - 1).flatten(0, 1)[:, None, None]
+    return F.grid_sample(maps.flatten(0, 1)[:, None], grid, align_corners=False).view(points.shape[:2])

@@ -24,7 +24,7 @@ class RunFolder:
     """Resumes what it finds if it was asked for the same; never overwrites anything else.
 
     Args:
-        folder: created if missing.
+        folder: created by `start` if missing.
         request: JSON-able; what the run depends on.
 
     Raises:
@@ -43,8 +43,10 @@ class RunFolder:
                              if self.request.get(key) != state['request'].get(key))
             raise CapekitError(f'--out {folder}: holds an unfinished run with other {", ".join(changed)}; name another '
                                'folder, or add --overwrite')
-        if state is None:
-            write_json(self.folder / STATE, dict(state='running', request=self.request))
+
+    def start(self) -> None:
+        """State that a run has begun here; before, nothing is written."""
+        write_json(self.folder / STATE, dict(state='running', request=self.request))
 
     def _state(self) -> dict | None:
         try:
@@ -82,6 +84,8 @@ class RunFolder:
 
     def complete(self, summary: dict[str, Any]) -> None:
         """State that everything is written, and remove the journal."""
+        # Sorted: a report that comes from a saved model has its keys in another order than a new one.
+        summary = json.loads(json.dumps(summary, sort_keys=True))
         write_json(self.folder / STATE, dict(state='complete', request=self.request, **summary))
         (self.folder / JOURNAL).unlink(missing_ok=True)
 
@@ -95,10 +99,13 @@ def _record(picture: Picture, predictions: list[PosePrediction]) -> dict:
 
 def predictions_of(record: dict) -> list[PosePrediction]:
     """The predictions of a journal's record of one image."""
-    return [PosePrediction(record['image'], record['frame'], number,
-                           box_from=animal['box_from'], box_score=animal['box_score'],
-                           **{name: np.array(animal[name], dtype=np.float64) for name in ARRAYS})
-            for number, animal in enumerate(record['animals'])]
+    predictions = []
+    for number, animal in enumerate(record['animals']):
+        box, points, scores, error, spread = (np.array(animal[name], dtype=np.float64) for name in ARRAYS)
+        predictions.append(PosePrediction(
+            record['image'], record['frame'], number, box, points, scores, error, box_from=animal['box_from'],
+            box_score=animal['box_score'], spread=spread))
+    return predictions
 
 
 def to_labels(records: Iterable[dict], predictions: Sequence[PosePrediction], category: str, names: Sequence[str],

@@ -14,7 +14,7 @@ from capekit.labelling.refine import Hull
 from capekit.labelling.sources import Picture
 from capekit.labelling.views import VIEWS, answer_boxes, answer_views
 
-SPARE = 2
+SPARE = 3
 """More boxes are looked into than animals are asked for."""
 SAME = 0.5
 """Boxes that overlap more after the first pass are of one animal."""
@@ -60,7 +60,8 @@ class Predictor:
         pictures = iter(pictures)
         while group := list(islice(pictures, self.together)):
             chosen = [[] if picture.image is None else self._boxes(picture, boxes, animals) for picture in group]
-            wanted = [(picture.image, box) for picture, own in zip(group, chosen, strict=True) for box, _, _ in own]
+            wanted = [(picture.image, box) for picture, own in zip(group, chosen, strict=True)
+                      if picture.image is not None for box, _, _ in own]
             answers = iter(answer_boxes(self.model, wanted, self.batch_size))
             yield [(picture, [self._prediction(picture, number, *how, *next(answers))
                               for number, how in enumerate(own)])
@@ -74,6 +75,7 @@ class Predictor:
         height, width = picture.image.shape[:2]
         if boxes == 'whole':
             return [(np.array([0.0, 0.0, width, height]), 'whole', 1.0)]
+        assert not isinstance(boxes, str)  # `check_boxes` knows no other
         given = boxes(picture.image) if callable(boxes) else boxes.get(picture.name, ())
         return [(check_box(box, picture.name), 'detector' if callable(boxes) else 'given', 1.0) for box in given]
 
@@ -89,7 +91,7 @@ class Predictor:
         boxes = [self.hull.refine(box, own[self.seen], sure[self.seen])
                  for (box, _), own, sure in zip(found, points, scores, strict=True)]
         _, scores = answer_views(self.model, [(image, box, PLAIN) for box in boxes], self.batch_size)
-        value = np.array([score + sure[self.seen].mean() for (_, score), sure in zip(found, scores, strict=True)])
+        value = np.array([score * sure[self.seen].mean() for (_, score), sure in zip(found, scores, strict=True)])
         kept: list[tuple[np.ndarray, float]] = []
         for i in np.argsort(-value, kind='stable').tolist():
             others = np.array([box for box, _ in kept]).reshape(-1, 4)

@@ -15,7 +15,7 @@ PANEL = 320
 """Side of a panel's crop in pixels."""
 WIDER = 1.3
 """The crops show so much more than the box."""
-Read = Callable[[PosePrediction], np.ndarray | None]
+Read = Callable[[Sequence[PosePrediction]], list[np.ndarray | None]]
 
 
 def contact_sheet(path: Path, ranked: Sequence[PosePrediction], read: Read, links: Sequence, seed: int = 0) -> None:
@@ -24,7 +24,7 @@ def contact_sheet(path: Path, ranked: Sequence[PosePrediction], read: Read, link
     Args:
         path: JPEG to write.
         ranked: predictions, the worst first.
-        read: a prediction -> its image (H, W, 3) uint8 RGB, None where it is gone.
+        read: predictions -> their images (H, W, 3) uint8 RGB, None where one is gone.
         links: (E, 2) pairs of keypoints.
         seed: of the random ones.
     """
@@ -32,8 +32,9 @@ def contact_sheet(path: Path, ranked: Sequence[PosePrediction], read: Read, link
     count = COLUMNS * ROWS
     worst, rest = ranked[:count], ranked[count:]
     places = sorted(np.random.default_rng(seed).permutation(len(rest))[:count].tolist())
-    rows = [panels[start:start + COLUMNS] for panels in (worst, [rest[i] for i in places])
-            for start in range(0, len(panels), COLUMNS)]
+    chosen = [worst, [rest[i] for i in places]]
+    images = iter(read([prediction for panels in chosen for prediction in panels]))
+    rows = [panels[start:start + COLUMNS] for panels in chosen for start in range(0, len(panels), COLUMNS)]
     if not rows:
         return
     figure = Figure(figsize=(2.4 * COLUMNS, 2.7 * len(rows)))
@@ -42,7 +43,7 @@ def contact_sheet(path: Path, ranked: Sequence[PosePrediction], read: Read, link
         for panel in axes:
             panel.axis('off')
         for panel, prediction in zip(axes, row, strict=False):
-            _draw_crop(panel, prediction, read(prediction), links)
+            _draw_crop(panel, prediction, next(images), links)
     figure.tight_layout(pad=0.4)
     with atomic_write(path) as file:
         figure.savefig(file, format='jpg', dpi=100)

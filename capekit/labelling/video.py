@@ -79,7 +79,7 @@ def _tracks(predictions: list[PosePrediction]) -> list[list[PosePrediction]]:
     tracks: dict[int, list] = {}
     for prediction in predictions:
         tracks.setdefault(prediction.animal, []).append(prediction)
-    return [sorted(track, key=lambda p: p.frame) for track in tracks.values()]
+    return [sorted(track, key=lambda p: p.frame or 0) for track in tracks.values()]
 
 
 def _running_median(points: np.ndarray, width: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from animals import coco, write_animals
 
 from capekit.errors import CapekitError
 from capekit.labelling import fitting, output, review, sources, store, suggest, video
-from capekit.labelling.adapted import Budget, targets
+from capekit.labelling.adapted import Budget, rotation_of, targets
 from capekit.labelling.boxes import iou
 from capekit.labelling.calibration import LEAST, Calibration, rising
 from capekit.labelling.crops import cut, to_image
@@ -110,6 +110,19 @@ def test_a_budget_of_seconds_is_200_steps_a_minute():
     assert Budget.of_seconds(60) == Budget(200, 60)
     assert Budget.of_seconds(60).share(0.5) == Budget(100, 30)
     assert Budget.of_seconds(0.01).steps == 1
+
+
+@pytest.mark.parametrize('angles, least, most', [((0, 0, 0), 25, 25.1), ((0, 20, -20), 26, 40),
+                                                   ((0, 120, 240), 45, 45)])
+def test_supports_that_are_turned_are_turned_more_for_training(angles, least, most):
+    points = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 9.0]])
+    supports = []
+    for number, angle in enumerate(np.radians(angles)):
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        supports.append(Support(str(number), NOTHING, 7 + points @ turn.T, np.ones(3, bool), np.ones(4)))
+    found = rotation_of(Labelled('thing', ('a', 'b', 'c'), np.zeros((0, 2), np.int64), tuple(supports)))
+    assert least <= found <= most
+    assert rotation_of(Labelled('thing', ('a', 'b', 'c'), np.zeros((0, 2), np.int64), tuple(supports[:1]))) == 25
 
 
 def test_overlap_of_boxes():
@@ -243,6 +256,8 @@ def test_a_saved_model_is_the_same_bytes_every_time(tmp_path):
 
 def test_a_journal_that_was_cut_off_loses_its_last_line_only(tmp_path):
     run = output.RunFolder(tmp_path / 'out', dict(a=1))
+    assert not (tmp_path / 'out').exists()
+    run.start()
     picture = sources.Picture('a.png', None, NOTHING)
     run.append([(picture, [prediction()])])
     with open(tmp_path / 'out' / output.JOURNAL, 'ab') as file:

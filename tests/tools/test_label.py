@@ -11,6 +11,7 @@ from animals import boxes, draw, write_animals
 
 from capekit.commands import label
 from capekit.errors import CapekitError
+from capekit.interop import labels as label_files
 from capekit.labelling import output
 
 
@@ -79,7 +80,14 @@ def test_what_a_run_writes_and_that_a_killed_one_ends_the_same(call, animals, tm
 
     with pytest.raises(CapekitError, match='complete run'):
         call(tmp_path / 'whole', '--suggest', '2', '--draw')
-    call(tmp_path / 'whole', '--overwrite', '--review', '3')
+    call(tmp_path / 'whole', '--overwrite', '--review', '3', '--format', 'csv', 'dlc', 'lp')
+    coco = label_files.read(tmp_path / 'whole/predictions.json', 'coco')
+    for form in ('csv', 'dlc', 'lp'):
+        again = label_files.read(tmp_path / f'whole/predictions_{form}.csv', form)
+        assert again.keypoints == coco.keypoints
+        for (image, animal), (same, other) in zip(coco.animals, again.animals, strict=True):
+            assert same.file == image.file
+            np.testing.assert_allclose(other.points, animal.points, atol=1e-6)
     assert len((tmp_path / 'whole/review.csv').read_text().splitlines()) == 4
     assert not (tmp_path / 'whole/suggestions.csv').exists() and not (tmp_path / 'whole/drawn').exists()
 
