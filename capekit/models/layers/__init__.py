@@ -4,6 +4,7 @@ from .decoding import Refinement, decode_heatmaps, require_refinement
 from .deconvolution import Deconvolutions
 from .deformable_attention import DeformableAttention, sample_levels
 from .dynamic_convolution import DynamicDepthwise
+from .feature_matching import FeatureMatch, ShotChoice, describe_pixels, describe_points, match_features
 from .graph_convolution import GraphConvolutions, Modulation
 from .heatmap import gaussian_heatmaps, heatmap_pooling, heatmap_weight
 from .joint_encoder import EncoderLayer, JointEncoder
@@ -32,10 +33,11 @@ from .structure import (
 from .transformer import MLP, FeedForward, PostNormAttention
 
 __all__ = ['Aggregation', 'AttentionStructure', 'ConcatenationStructure', 'Deconvolutions', 'DeformableAttention',
-           'DynamicDepthwise', 'EncoderLayer', 'FeaturePyramid', 'FeedForward', 'GlobalStructure', 'GraphConvolutions',
-           'JointEncoder', 'KeypointFeatures', 'MLP', 'Match', 'Matching', 'Miner', 'Modulation', 'PoseReconstruction',
-           'PostNormAttention', 'ProposalGenerator', 'Refinement', 'RefinementStage', 'SamplingSpread',
-           'SideAttentions', 'SpaceReduction', 'Sparsity', 'Spread', 'StructureAttention', 'decode_heatmaps',
-           'edge_density', 'gaussian_heatmaps', 'heatmap_pooling', 'heatmap_weight', 'inverse_sigmoid', 'masked_keys',
-           'masked_mean', 'masked_softmax', 'require_refinement', 'sample_levels', 'seen_by_all', 'shares',
+           'DynamicDepthwise', 'EncoderLayer', 'FeatureMatch', 'FeaturePyramid', 'FeedForward', 'GlobalStructure',
+           'GraphConvolutions', 'JointEncoder', 'KeypointFeatures', 'MLP', 'Match', 'Matching', 'Miner', 'Modulation',
+           'PoseReconstruction', 'PostNormAttention', 'ProposalGenerator', 'Refinement', 'RefinementStage',
+           'SamplingSpread', 'ShotChoice', 'SideAttentions', 'SpaceReduction', 'Sparsity', 'Spread',
+           'StructureAttention', 'decode_heatmaps', 'describe_pixels', 'describe_points', 'edge_density',
+           'gaussian_heatmaps', 'heatmap_pooling', 'heatmap_weight', 'inverse_sigmoid', 'masked_keys', 'masked_mean',
+           'masked_softmax', 'match_features', 'require_refinement', 'sample_levels', 'seen_by_all', 'shares',
            'sine_grid', 'sine_numbers', 'sine_points', 'sparsity', 'structure_edges']
