@@ -75,3 +75,14 @@ def matching_losses(extras: dict, heatmaps: Tensor, points: Tensor, weight: Tens
         losses['proposal_loss'] = proposal_weight * keypoint_mean(
             (extras['proposals'] - points).abs().sum(-1), weight)
     return losses
+
+
+def layer_losses(layers: Tensor, points: Tensor, weight: Tensor) -> dict:
+    """`l1_loss_layer<l>`: L1 distance of the points after each layer, as released.
+
+    Args:
+        layers: (L, B, K, 2).
+        points, weight: as in `matching_losses`.
+    """
+    return {f'l1_loss_layer{index}': keypoint_mean((layer - points).abs().sum(-1), weight)
+            for index, layer in enumerate(layers)}

@@ -11,7 +11,8 @@ from capekit.errors import CapekitError
 from capekit.interop import CONVERTERS, convert
 
 CONFIGS = dict(capeformer='capeformer/capeformer_r50_mp100.py',
-               fmmp='fmmp/fmmp-release_r50_mp100.py', pomnet='pomnet/pomnet_r50_mp100.py')
+               fmmp='fmmp/fmmp-release_r50_mp100.py', graphcape='graphcape/graphcape_swinv2-t_mp100.py',
+               pomnet='pomnet/pomnet_r50_mp100.py')
 
 
 @pytest.fixture(params=sorted(CONVERTERS))
@@ -33,8 +34,17 @@ def test_foreign_content_is_refused():
         convert('yolo', {})
     with pytest.raises(CapekitError, match="'fc.weight' is not one of the released model"):
         convert('capeformer', {'fc.weight': torch.zeros(1)})
+    with pytest.raises(CapekitError, match="GraphCape's older Small model"):
+        convert('graphcape', {'backbone.upsample.weight': torch.zeros(1)})
     with pytest.raises(CapekitError, match='no state dict'):
         convert('capeformer', {'state_dict': {}})
     with pytest.raises(CapekitError, match='differs from the one it is shared with'):
         convert('capeformer', {'encoder_sample.conv1.weight': torch.zeros(1),
                                'encoder_query.conv1.weight': torch.ones(1)})
+
+
+def test_what_a_graphcape_file_holds_besides_parameters_is_left_out(shared, repo):
+    case = np.load(shared / 'reference/parity/graphcape_1shot.npz')
+    given = [(name, shape) for key in ('keys', 'tables') for name, shape, *_ in json.loads(str(case[key]))]
+    state = convert('graphcape', {name: torch.zeros(()).expand(shape) for name, shape in given})
+    assert state.keys() == init_estimator(repo / 'configs' / CONFIGS['graphcape']).state_dict().keys()

@@ -27,6 +27,8 @@ SDPNET_HR = {**SDPNET, 'model.backbone.name': 'hrnet_w18_small', 'model.backbone
 SDPNET_HR_CONFIG = 'configs/_base_/models/sdpnet_hrnet32.py'
 ADAPTING = {**SMALL, 'model.decoder_channels': 16, 'model.max_keypoints': 40,
             'model.steps': 2}
+GRAPHCAPE = {**SMALL, 'model.backbone.last_norm': False, 'model.head.channels': 32, 'model.head.hidden_channels': 64}
+GRAPHCAPE_CONFIG = 'configs/graphcape/graphcape_swinv2-t_mp100.py'
 METHODS = {
     'capeformer': (CAPEFORMER_CONFIG, CAPEFORMER),
     'capeformer-no_identifier': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.identifier': 'none'}),
@@ -46,6 +48,11 @@ METHODS = {
     'fmmp-mixup_test': (FMMP_CONFIG, {**FMMP, 'model.head.test_padding': 'mixup'}),
     'fmmp-zero_padding': (FMMP_CONFIG, {**FMMP, 'model.head.train_padding': 'zero', 'model.head.test_padding': 'zero',
                                         'model.head.mix_weight': 0}),
+    'graphcape': (GRAPHCAPE_CONFIG, GRAPHCAPE),
+    'graphcape-base': (GRAPHCAPE_CONFIG, {**GRAPHCAPE, 'model.head.graph': 'none'}),
+    'graphcape-post': (GRAPHCAPE_CONFIG, {**GRAPHCAPE, 'model.head.graph': 'post'}),
+    'graphcape-both': (GRAPHCAPE_CONFIG, {**GRAPHCAPE, 'model.head.graph': 'both'}),
+    'graphcape-textbook': (GRAPHCAPE_CONFIG, {**GRAPHCAPE, 'model.head.normalisation': 'textbook'}),
     'pomnet': (POMNET_CONFIG, POMNET),
     'pomnet-no_interaction': ('configs/pomnet/pomnet-no-interaction_r50_mp100.py', POMNET),
     'pomnet-no_self_attention': (POMNET_CONFIG, {**POMNET, 'model.head.self_attention': False}),

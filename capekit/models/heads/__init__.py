@@ -28,8 +28,9 @@ the released FMMP, to which the last shot matters, is exempt by name).
 
 from .capeformer import CapeFormerHead
 from .fmmp import FMMPHead
+from .graphcape import GraphCapeHead
 from .pomnet import POMNetHead
 from .protonet import ProtoNetHead
 from .sdpnet import SDPNetHead
 
-__all__ = ['CapeFormerHead', 'FMMPHead', 'POMNetHead', 'ProtoNetHead', 'SDPNetHead']
+__all__ = ['CapeFormerHead', 'FMMPHead', 'GraphCapeHead', 'POMNetHead', 'ProtoNetHead', 'SDPNetHead']
