@@ -33,7 +33,7 @@ from capekit.shipped import shipped_configs
 CONFIGS = shipped_configs() / 'synthetic'
 COPY = 'copy'
 METHODS = (COPY, 'matching', 'protonet', 'maml', 'finetune', 'pomnet', 'capeformer', 'fmmp', 'sdpnet_r18',
-           'sdpnet_hrnet18', 'graphcape')
+           'sdpnet_hrnet18', 'graphcape', 'edgecape')
 METRICS = ('PCK@0.2', 'mPCK@.05:.20')
 PROBE_ITERATIONS = 15
 

@@ -8,7 +8,14 @@ import torch
 
 from capekit.checkpoint import state_dict_of
 from capekit.errors import CapekitError
-from capekit.interop.graph_models import DECODER_LAYER, GRAPHCAPE, tidy_graphcape
+from capekit.interop.graph_models import (
+    DECODER_LAYER,
+    EDGECAPE,
+    GRAPHCAPE,
+    PREDICTOR_LAYER,
+    tidy_edgecape,
+    tidy_graphcape,
+)
 
 # In order; each pattern is matched at the start of the released name.
 _CAPEFORMER = (
@@ -94,11 +101,13 @@ def _renamer(rules: tuple, **layers: tuple) -> Callable[[str], str]:
 
 CONVERTERS: dict[str, Callable[[str], str]] = dict(
     capeformer=_renamer(_CAPEFORMER, encoder=_ENCODER_LAYER, decoder=_DECODER_LAYER),
+    edgecape=_renamer(EDGECAPE, **{'encoder': _ENCODER_LAYER, 'decoder.layers': DECODER_LAYER,
+                                   'predictor.layers': PREDICTOR_LAYER}),
     fmmp=_renamer(_FMMP, support_layers=_FMMP_LAYER, query_layers=_FMMP_LAYER),
     graphcape=_renamer(GRAPHCAPE, **{'encoder': _ENCODER_LAYER, 'decoder.layers': DECODER_LAYER}),
     pomnet=_renamer(_POMNET, encoder=_MMCV_ENCODER_LAYER, interaction=_MMCV_DECODER_LAYER))
 # What has to be done to a file before its parameters are renamed.
-_TIDY: dict[str, Callable[[dict], dict]] = dict(graphcape=tidy_graphcape)
+_TIDY: dict[str, Callable[[dict], dict]] = dict(edgecape=tidy_edgecape, graphcape=tidy_graphcape)
 
 
 def convert(method: str, content: dict, path: str | Path = 'content') -> dict:

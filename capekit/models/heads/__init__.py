@@ -29,6 +29,7 @@ the released FMMP, to which the last shot matters, is exempt by name).
 """
 
 from .capeformer import CapeFormerHead
+from .edgecape import EdgeCapeHead
 from .feature_matching import FeatureMatchingHead
 from .fmmp import FMMPHead
 from .graphcape import GraphCapeHead
@@ -36,5 +37,5 @@ from .pomnet import POMNetHead
 from .protonet import ProtoNetHead
 from .sdpnet import SDPNetHead
 
-__all__ = ['CapeFormerHead', 'FMMPHead', 'FeatureMatchingHead', 'GraphCapeHead', 'POMNetHead', 'ProtoNetHead',
-           'SDPNetHead']
+__all__ = ['CapeFormerHead', 'EdgeCapeHead', 'FMMPHead', 'FeatureMatchingHead', 'GraphCapeHead', 'POMNetHead',
+           'ProtoNetHead', 'SDPNetHead']

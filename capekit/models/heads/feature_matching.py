@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from capekit.choices import checked
+from capekit.choices import Weight, checked
 from capekit.errors import CapekitError
 from capekit.models.layers import ShotChoice, describe_pixels, describe_points, match_features, seen_by_all
 from capekit.registry import MODELS
@@ -25,7 +25,7 @@ class FeatureMatchingHead(nn.Module):
     """Nothing to train: an estimator with this head takes its backbone's published weights and needs no checkpoint."""
 
     @checked
-    def __init__(self, shots: ShotChoice = 'mean', prior: float = 0.5, temperature: float = 0.05):
+    def __init__(self, shots: ShotChoice = 'mean', prior: Weight = 0.5, temperature: Weight = 0.05):
         super().__init__()
         self.shots, self.prior, self.temperature = shots, prior, temperature
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from capekit.choices import checked
+from capekit.choices import Channels, Count, Dropout, Heads, Positive, Size, Weight, checked
 from capekit.models.layers import (
     Graph,
     GraphDecoder,
@@ -53,11 +53,11 @@ class GraphCapeHead(nn.Module):
     """
 
     @checked
-    def __init__(self, in_channels: Sequence[int], enlarge: int = 2, channels: int = 256, num_heads: int = 8,
-                 hidden_channels: int = 768, dropout: float = 0.1, graph: GraphPlace = 'pre',
-                 normalisation: Literal['release', 'textbook'] = 'release', encoder_layers: int = 3,
-                 decoder_layers: int = 3, heatmap_weight: float = 2.0, proposal_weight: float = 1.0,
-                 similarity_error: SimilarityError = 'squared', heatmap_size: int = 64, sigma: float = 1.0):
+    def __init__(self, in_channels: Sequence[int], enlarge: Size = 2, channels: Channels = 256, num_heads: Heads = 8,
+                 hidden_channels: Size = 768, dropout: Dropout = 0.1, graph: GraphPlace = 'pre',
+                 normalisation: Literal['release', 'textbook'] = 'release', encoder_layers: Count = 3,
+                 decoder_layers: Size = 3, heatmap_weight: Weight = 2.0, proposal_weight: Weight = 1.0,
+                 similarity_error: SimilarityError = 'squared', heatmap_size: Size = 64, sigma: Positive = 1.0):
         super().__init__()
         self.enlarge, self.channels, self.normalisation = enlarge, channels, normalisation
         self.heatmap_size, self.sigma = heatmap_size, sigma

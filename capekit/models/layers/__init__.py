@@ -4,6 +4,7 @@ from .decoding import Refinement, decode_heatmaps, require_refinement
 from .deconvolution import Deconvolutions
 from .deformable_attention import DeformableAttention, sample_levels
 from .dynamic_convolution import DynamicDepthwise
+from .edge_prediction import EdgePredictor, EdgeStart
 from .feature_matching import FeatureMatch, ShotChoice, describe_pixels, describe_points, match_features
 from .graph_convolution import GraphConvolutions, Modulation
 from .graph_decoder import Graph, GraphDecoder, GraphPlace
@@ -19,7 +20,7 @@ from .proposals import ProposalGenerator
 from .pyramid import FeaturePyramid
 from .refinement_stage import RefinementStage
 from .sampling_spread import SamplingSpread, Spread
-from .skeleton import link_matrix, normalise_rows
+from .skeleton import link_matrix, normalise_rows, powers_of
 from .slots import masked_keys, seen_by_all
 from .structure import (
     AttentionStructure,
@@ -35,12 +36,12 @@ from .structure import (
 from .transformer import MLP, FeedForward, PostNormAttention, init_xavier
 
 __all__ = ['Aggregation', 'AttentionStructure', 'ConcatenationStructure', 'Deconvolutions', 'DeformableAttention',
-           'DynamicDepthwise', 'EncoderLayer', 'FeatureMatch', 'FeaturePyramid', 'FeedForward', 'GlobalStructure',
-           'Graph', 'GraphConvolutions', 'GraphDecoder', 'GraphPlace', 'JointEncoder', 'KeypointFeatures', 'MLP',
-           'Match', 'Matching', 'Miner', 'Modulation', 'PoseReconstruction', 'PostNormAttention', 'ProposalGenerator',
-           'Refinement', 'RefinementStage', 'SamplingSpread', 'ShotChoice', 'SideAttentions', 'SpaceReduction',
-           'Sparsity', 'Spread', 'StructureAttention', 'decode_heatmaps', 'describe_pixels', 'describe_points',
-           'edge_density', 'gaussian_heatmaps', 'heatmap_pooling', 'heatmap_weight', 'init_xavier', 'inverse_sigmoid',
-           'link_matrix', 'masked_keys', 'masked_mean', 'masked_softmax', 'match_features', 'normalise_rows',
-           'require_refinement', 'sample_levels', 'seen_by_all', 'shares', 'sine_grid', 'sine_numbers', 'sine_points',
-           'sparsity', 'structure_edges']
+           'DynamicDepthwise', 'EdgePredictor', 'EdgeStart', 'EncoderLayer', 'FeatureMatch', 'FeaturePyramid',
+           'FeedForward', 'GlobalStructure', 'Graph', 'GraphConvolutions', 'GraphDecoder', 'GraphPlace', 'JointEncoder',
+           'KeypointFeatures', 'MLP', 'Match', 'Matching', 'Miner', 'Modulation', 'PoseReconstruction',
+           'PostNormAttention', 'ProposalGenerator', 'Refinement', 'RefinementStage', 'SamplingSpread', 'ShotChoice',
+           'SideAttentions', 'SpaceReduction', 'Sparsity', 'Spread', 'StructureAttention', 'decode_heatmaps',
+           'describe_pixels', 'describe_points', 'edge_density', 'gaussian_heatmaps', 'heatmap_pooling',
+           'heatmap_weight', 'init_xavier', 'inverse_sigmoid', 'link_matrix', 'masked_keys', 'masked_mean',
+           'masked_softmax', 'match_features', 'normalise_rows', 'powers_of', 'require_refinement', 'sample_levels',
+           'seen_by_all', 'shares', 'sine_grid', 'sine_numbers', 'sine_points', 'sparsity', 'structure_edges']

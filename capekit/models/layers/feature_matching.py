@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from capekit.choices import checked
+from capekit.choices import Weight, checked
 
 ShotChoice = Literal['best', 'mean']
 
@@ -56,7 +56,7 @@ def describe_pixels(maps: list) -> Tensor:
 
 @checked
 def match_features(features: Tensor, points: Tensor, seen: Tensor, pixels: Tensor, shots: ShotChoice = 'mean',
-                   prior: float = 0.0, temperature: float = 0.05) -> FeatureMatch:
+                   prior: Weight = 0.0, temperature: Weight = 0.05) -> FeatureMatch:
     """Find the keypoints of B support sets in a query each.
 
     Args:

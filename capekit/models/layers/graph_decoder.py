@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .position import inverse_sigmoid, sine_points
+from .slots import masked_keys
 from .transformer import MLP, PostNormAttention
 
 GraphPlace = Literal['none', 'pre', 'post', 'both']
@@ -54,11 +55,11 @@ class Graph(NamedTuple):
     """Which keypoints a graph decoder works with, and who hears whom."""
 
     counted: Tensor
-    """(B, K) bool; nothing attends to the others, and the graph does not reach them."""
+    """(B, K) bool; nothing attends to the others, and they do not hear themselves."""
     weights: Tensor
     """(B, K, K) how much i hears of j."""
-    bias: Tensor | None = None
-    """(B, L, M, K, K) added to the logits of the self-attention of each layer and head."""
+    powers: Tensor | None = None
+    """(B, hops + 1, K, K) how much i hears of j over 0, 1, 2, ... links; read by layers with `hops`."""
 
 
 class GraphDecoderLayer(nn.Module):
@@ -66,21 +67,30 @@ class GraphDecoderLayer(nn.Module):
 
     Args:
         placed: keypoints' positions are added to query and key of the self-attention (GraphCape; not in EdgeCape).
+        hops: a small network turns the graph's first powers, up to this one, into a number a head, which is added to
+            the self-attention's logits where the graph has `powers` (EdgeCape); 0 = none.
     """
 
     def __init__(self, channels: int, heads: int, hidden: int, dropout: float, place: GraphPlace = 'pre',
-                 placed: bool = False):
+                 placed: bool = False, hops: int = 0):
         super().__init__()
         self.placed = placed
+        self.bias_mlp = None
+        if hops:
+            self.bias_mlp = nn.Sequential(nn.Linear(hops + 1, 12), nn.ReLU(), nn.Dropout(dropout),
+                                          nn.Linear(12, heads))
         self.self_attention = PostNormAttention(channels, heads, dropout)
         self.cross_attention = PostNormAttention(channels, heads, dropout, key_channels=2 * channels)
         self.feed_forward = GraphFeedForward(channels, hidden, dropout, place)
 
-    def forward(self, tokens: Tensor, position: Tensor, pixels: Tensor, pixel_position: Tensor, graph: Graph,
-                bias: Tensor | None = None) -> Tensor:
-        """tokens, position (B, K, C); pixels, pixel_position (B, HW, C); bias (B, M, K, K) -> (B, K, C)."""
+    def forward(self, tokens: Tensor, position: Tensor, pixels: Tensor, pixel_position: Tensor,
+                graph: Graph) -> Tensor:
+        """tokens, position (B, K, C); pixels, pixel_position (B, HW, C) -> (B, K, C)."""
         query = tokens + position if self.placed else tokens
-        tokens = self.self_attention(tokens, query, query, tokens, ~graph.counted, bias)
+        bias = None
+        if self.bias_mlp is not None and graph.powers is not None:
+            bias = self.bias_mlp(graph.powers.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        tokens = self.self_attention(tokens, query, query, tokens, masked_keys(graph.counted), bias)
         tokens = self.cross_attention(tokens, torch.cat((tokens, position), -1),
                                       torch.cat((pixels, pixel_position), -1), pixels)
         return self.feed_forward(tokens, graph.counted, graph.weights)
@@ -99,11 +109,11 @@ class GraphDecoder(nn.Module):
     """Keypoints refined from layer to layer (CapeFormer, section 3.5) with a graph convolution in each."""
 
     def __init__(self, layers: int, channels: int, heads: int, hidden: int, dropout: float, place: GraphPlace = 'pre',
-                 placed: bool = False):
+                 placed: bool = False, hops: int = 0):
         super().__init__()
         self.channels = channels
         self.layers = nn.ModuleList(
-            GraphDecoderLayer(channels, heads, hidden, dropout, place, placed) for _ in range(layers))
+            GraphDecoderLayer(channels, heads, hidden, dropout, place, placed, hops) for _ in range(layers))
         self.position_mlp = nn.Sequential(nn.Linear(channels, channels), nn.GELU(), nn.Linear(channels, channels))
         self.norm = nn.LayerNorm(channels)
         self.offset_mlps = nn.ModuleList(MLP(channels, 2) for _ in range(layers))
@@ -116,10 +126,9 @@ class GraphDecoder(nn.Module):
         on to `start`.
         """
         reports, located, chain = [], start, start.detach()
-        for index, (layer, mlp) in enumerate(zip(self.layers, self.offset_mlps, strict=True)):
+        for layer, mlp in zip(self.layers, self.offset_mlps, strict=True):
             position = self.position_mlp(sine_points(located, self.channels))
-            bias = None if graph.bias is None else graph.bias[:, index]
-            tokens = layer(tokens, position, pixels, pixel_position, graph, bias)
+            tokens = layer(tokens, position, pixels, pixel_position, graph)
             reports.append((inverse_sigmoid(chain) + mlp(self.norm(tokens))).sigmoid())
             chain = (inverse_sigmoid(chain.detach()) + mlp(tokens)).sigmoid()
             located = chain.detach()

@@ -23,6 +23,15 @@ def link_matrix(links: Sequence[Tensor], counted: Tensor) -> Tensor:
     return matrix * (counted[:, :, None] & counted[:, None])
 
 
+def powers_of(matrix: Tensor, highest: int) -> Tensor:
+    """(B, K, K) -> (B, highest + 1, K, K): the identity and the powers of the matrix, its rows divided by their sum."""
+    step = normalise_rows(matrix)
+    powers = [torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device).expand_as(matrix)]
+    for _ in range(highest):
+        powers.append(powers[-1] @ step)
+    return torch.stack(powers, 1)
+
+
 def normalise_rows(matrix: Tensor) -> Tensor:
     """(..., K, K) weights, none below 0, with every row divided by its sum; a row of zeros stays."""
     return matrix / (matrix.sum(-1, keepdim=True) + 1e-8)
