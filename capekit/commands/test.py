@@ -70,7 +70,8 @@ def check_outputs(args: argparse.Namespace) -> None:
         CapekitError: names the option.
     """
     files = {'--out': args.out, '--dump': args.dump, '--show-dir': args.show_dir}
-    taken = {Path(path).resolve(): name for name, path in (('CHECKPOINT', args.checkpoint), ('CONFIG', args.config))}
+    taken = {Path(path).resolve(): name for name, path in (('CHECKPOINT', args.checkpoint), ('CONFIG', args.config))
+             if path is not None}
     for option, path in files.items():
         if path is None:
             continue

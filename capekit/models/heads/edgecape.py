@@ -21,10 +21,12 @@ from capekit.models.layers import (
     Graph,
     GraphDecoder,
     Matching,
+    MissingEdges,
     gaussian_heatmaps,
     heatmap_pooling,
     init_xavier,
     link_matrix,
+    linked,
     normalise_rows,
     powers_of,
     seen_by_all,
@@ -54,6 +56,8 @@ class EdgeCapeHead(nn.Module):
         encoder_layers, decoder_layers, predictor_layers: number of layers.
         hops: longest path over the graph that the bias of the self-attention knows.
         hidden_share: of the keypoints that every support sees, hidden while training.
+        missing_links: for a category without links: 'predicted', every weight is the predictor's own, or
+            'spanning_tree', it starts from the shortest tree over the support keypoints; either is logged.
         edge_start: 'release' or 'paper', see `EdgePredictor`.
         heatmap_weight, proposal_weight, reconstruction_weight: loss weights; 0 leaves the term out. The heat-map loss
             is in the released code and in no config.
@@ -65,12 +69,13 @@ class EdgeCapeHead(nn.Module):
     def __init__(self, in_channels: Sequence[int], stage: Stage = 'bias', channels: Channels = 256,
                  num_heads: Heads = 8, hidden_channels: Size = 384, dropout: Dropout = 0.1, num_slots: Size = 100,
                  encoder_layers: Count = 3, decoder_layers: Size = 3, predictor_layers: Size = 3, hops: Size = 4,
-                 hidden_share: Share = 0.3, edge_start: EdgeStart = 'release', heatmap_weight: Weight = 0.0,
-                 proposal_weight: Weight = 1.0, reconstruction_weight: Weight = 1.0,
-                 similarity_error: SimilarityError = 'squared', heatmap_size: Size = 64, sigma: Positive = 1.0):
+                 hidden_share: Share = 0.3, missing_links: MissingEdges = 'predicted',
+                 edge_start: EdgeStart = 'release', heatmap_weight: Weight = 0.0, proposal_weight: Weight = 1.0,
+                 reconstruction_weight: Weight = 1.0, similarity_error: SimilarityError = 'squared',
+                 heatmap_size: Size = 64, sigma: Positive = 1.0):
         super().__init__()
         self.num_slots, self.hops, self.hidden_share = num_slots, hops, hidden_share
-        self.predictor_layers = predictor_layers
+        self.predictor_layers, self.missing_links = predictor_layers, missing_links
         self.reconstruction_weight, self.heatmap_size, self.sigma = reconstruction_weight, heatmap_size, sigma
         self.matching_losses = partial(matching_losses, heatmap_weight=heatmap_weight, proposal_weight=proposal_weight,
                                        similarity_error=similarity_error)
@@ -99,9 +104,11 @@ class EdgeCapeHead(nn.Module):
                                      and not name.startswith(unread))
 
     def encode_support(self, maps: list, points: Tensor, visible: Tensor) -> dict:
-        """`keypoints` (N, K, C_in), pooled from the coarsest map; `seen` (N, K) bool; that map for the predictor."""
+        """`keypoints` (N, K, C_in), pooled from the coarsest map; `seen` (N, K) bool; `points` (N, K, 2); that map,
+        projected for the predictor.
+        """
         heatmaps, seen = gaussian_heatmaps(points, visible, self.heatmap_size, self.sigma)
-        features = dict(keypoints=heatmap_pooling(maps[-1], heatmaps), seen=seen)
+        features = dict(keypoints=heatmap_pooling(maps[-1], heatmaps), seen=seen, points=points)
         return features if self.stage == 'base' else dict(features, pixels=self.predictor.projection(maps[-1]))
 
     def encode_query(self, maps: list) -> dict:
@@ -117,6 +124,7 @@ class EdgeCapeHead(nn.Module):
         if missing < 0:
             raise CapekitError(f"EdgeCapeHead: {support['seen'].shape[2]} keypoint slots, but num_slots="
                                f'{self.num_slots}; raise it')
+        task = linked(task, support['points'], support['seen'], self.missing_links, 'EdgeCapeHead')
         real = seen_by_all(support['seen'], task.num_keypoints)
         mask = F.pad(real, (0, missing))
         keypoints = F.pad(support['keypoints'].mean(1), (0, 0, 0, missing))

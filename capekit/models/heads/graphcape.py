@@ -18,10 +18,12 @@ from capekit.models.layers import (
     GraphDecoder,
     GraphPlace,
     Matching,
+    MissingLinks,
     gaussian_heatmaps,
     heatmap_pooling,
     init_xavier,
     link_matrix,
+    linked,
     masked_keys,
     normalise_rows,
     seen_by_all,
@@ -46,6 +48,8 @@ class GraphCapeHead(nn.Module):
             two), 'post', 'both', or 'none' (the released `base` models).
         normalisation: 'release' divides what a keypoint tells its neighbours by its own number of neighbours;
             'textbook' divides what it hears from them, which makes it their mean.
+        missing_links: for a category without links: 'none', or 'spanning_tree', the shortest tree over the support
+            keypoints; either is logged.
         encoder_layers, decoder_layers: number of layers.
         heatmap_weight, proposal_weight: loss weights; 0 leaves the term out.
         similarity_error: as in CapeFormer.
@@ -55,12 +59,13 @@ class GraphCapeHead(nn.Module):
     @checked
     def __init__(self, in_channels: Sequence[int], enlarge: Size = 2, channels: Channels = 256, num_heads: Heads = 8,
                  hidden_channels: Size = 768, dropout: Dropout = 0.1, graph: GraphPlace = 'pre',
-                 normalisation: Literal['release', 'textbook'] = 'release', encoder_layers: Count = 3,
-                 decoder_layers: Size = 3, heatmap_weight: Weight = 2.0, proposal_weight: Weight = 1.0,
+                 normalisation: Literal['release', 'textbook'] = 'release',
+                 missing_links: MissingLinks = 'none', encoder_layers: Count = 3, decoder_layers: Size = 3,
+                 heatmap_weight: Weight = 2.0, proposal_weight: Weight = 1.0,
                  similarity_error: SimilarityError = 'squared', heatmap_size: Size = 64, sigma: Positive = 1.0):
         super().__init__()
         self.enlarge, self.channels, self.normalisation = enlarge, channels, normalisation
-        self.heatmap_size, self.sigma = heatmap_size, sigma
+        self.missing_links, self.heatmap_size, self.sigma = missing_links, heatmap_size, sigma
         self.matching_losses = partial(matching_losses, heatmap_weight=heatmap_weight, proposal_weight=proposal_weight,
                                        similarity_error=similarity_error)
         self.query_projection = nn.Conv2d(in_channels[-1], channels, 1)
@@ -75,9 +80,9 @@ class GraphCapeHead(nn.Module):
         return F.interpolate(maps[-1], scale_factor=self.enlarge, mode='bilinear', align_corners=False)
 
     def encode_support(self, maps: list, points: Tensor, visible: Tensor) -> dict:
-        """Features pooled from the enlarged map, `keypoints` (N, K, C_in), and `seen` (N, K) bool."""
+        """Features pooled from the enlarged map, `keypoints` (N, K, C_in); `seen` (N, K) bool; `points` (N, K, 2)."""
         heatmaps, seen = gaussian_heatmaps(points, visible, self.heatmap_size, self.sigma)
-        return dict(keypoints=heatmap_pooling(self._enlarged(maps), heatmaps), seen=seen)
+        return dict(keypoints=heatmap_pooling(self._enlarged(maps), heatmaps), seen=seen, points=points)
 
     def encode_query(self, maps: list) -> dict:
         """`pixels` (N, C, H, W): the enlarged map, projected."""
@@ -88,6 +93,7 @@ class GraphCapeHead(nn.Module):
 
         Links lead nowhere but to keypoints that every support sees. If there is none, the first slot counts.
         """
+        task = linked(task, support['points'], support['seen'], self.missing_links, 'GraphCapeHead')
         mask = seen_by_all(support['seen'], task.num_keypoints)
         graph = normalise_rows(link_matrix(task.links, ~masked_keys(mask)))
         if self.normalisation == 'release':

@@ -20,7 +20,7 @@ from .proposals import ProposalGenerator
 from .pyramid import FeaturePyramid
 from .refinement_stage import RefinementStage
 from .sampling_spread import SamplingSpread, Spread
-from .skeleton import link_matrix, normalise_rows, powers_of
+from .skeleton import MissingEdges, MissingLinks, link_matrix, linked, normalise_rows, powers_of, spanning_tree
 from .slots import masked_keys, seen_by_all
 from .structure import (
     AttentionStructure,
@@ -38,10 +38,11 @@ from .transformer import MLP, FeedForward, PostNormAttention, init_xavier
 __all__ = ['Aggregation', 'AttentionStructure', 'ConcatenationStructure', 'Deconvolutions', 'DeformableAttention',
            'DynamicDepthwise', 'EdgePredictor', 'EdgeStart', 'EncoderLayer', 'FeatureMatch', 'FeaturePyramid',
            'FeedForward', 'GlobalStructure', 'Graph', 'GraphConvolutions', 'GraphDecoder', 'GraphPlace', 'JointEncoder',
-           'KeypointFeatures', 'MLP', 'Match', 'Matching', 'Miner', 'Modulation', 'PoseReconstruction',
-           'PostNormAttention', 'ProposalGenerator', 'Refinement', 'RefinementStage', 'SamplingSpread', 'ShotChoice',
-           'SideAttentions', 'SpaceReduction', 'Sparsity', 'Spread', 'StructureAttention', 'decode_heatmaps',
-           'describe_pixels', 'describe_points', 'edge_density', 'gaussian_heatmaps', 'heatmap_pooling',
-           'heatmap_weight', 'init_xavier', 'inverse_sigmoid', 'link_matrix', 'masked_keys', 'masked_mean',
-           'masked_softmax', 'match_features', 'normalise_rows', 'powers_of', 'require_refinement', 'sample_levels',
-           'seen_by_all', 'shares', 'sine_grid', 'sine_numbers', 'sine_points', 'sparsity', 'structure_edges']
+           'KeypointFeatures', 'MLP', 'Match', 'Matching', 'Miner', 'MissingEdges', 'MissingLinks', 'Modulation',
+           'PoseReconstruction', 'PostNormAttention', 'ProposalGenerator', 'Refinement', 'RefinementStage',
+           'SamplingSpread', 'ShotChoice', 'SideAttentions', 'SpaceReduction', 'Sparsity', 'Spread',
+           'StructureAttention', 'decode_heatmaps', 'describe_pixels', 'describe_points', 'edge_density',
+           'gaussian_heatmaps', 'heatmap_pooling', 'heatmap_weight', 'init_xavier', 'inverse_sigmoid', 'link_matrix',
+           'linked', 'masked_keys', 'masked_mean', 'masked_softmax', 'match_features', 'normalise_rows', 'powers_of',
+           'require_refinement', 'sample_levels', 'seen_by_all', 'shares', 'sine_grid', 'sine_numbers', 'sine_points',
+           'spanning_tree', 'sparsity', 'structure_edges']

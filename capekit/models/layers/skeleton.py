@@ -1,9 +1,67 @@
-"""A category's links as matrices."""
+"""A category's links: as matrices, and what stands in for them where a category has none."""
 
+import dataclasses
+import functools
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor
+
+from capekit.structures import Task
+
+MissingLinks = Literal['none', 'spanning_tree']
+MissingEdges = Literal['predicted', 'spanning_tree']
+
+
+def linked(task: Task, points: Tensor, seen: Tensor, choice: MissingLinks | MissingEdges, owner: str) -> Task:
+    """A task whose categories without links get some, by choice; says once per kind of category that it does.
+
+    Args:
+        task: of B categories.
+        points: (B, S, K, 2) normalised support keypoints; read only where seen.
+        seen: (B, S, K) bool.
+        choice: 'none' and 'predicted' (by the head itself) leave them without; 'spanning_tree': the shortest tree over
+            the keypoints that some support sees, each at its mean place.
+        owner: who asks, for the log.
+    """
+    bare = [number for number, links in enumerate(task.links) if not len(links)]
+    if not bare:
+        return task
+    for number in bare:
+        _announce(owner, choice, int(task.num_keypoints[number]), task.names[number])
+    if choice != 'spanning_tree':
+        return task
+    weight = seen[..., None].to(points.dtype)
+    places = (points.masked_fill(~seen[..., None], 0) * weight).sum(1) / weight.sum(1).clamp(min=1)
+    links = list(task.links)
+    for number in bare:
+        chosen = seen[number].any(0)[:int(task.num_keypoints[number])].nonzero()[:, 0]
+        links[number] = chosen[spanning_tree(places[number, chosen])]
+    return dataclasses.replace(task, links=links)
+
+
+@functools.cache
+def _announce(owner: str, choice: str, count: int, names: tuple) -> None:
+    of = f'{count} keypoints' + (f' ({", ".join(names[:3])}{", ..." if len(names) > 3 else ""})' if names else '')
+    what = dict(none='it stays without', predicted='the head predicts them',
+                spanning_tree='the shortest tree over the support keypoints stands in')[choice]
+    print_log(f'{owner}: a category of {of} has no links; missing_links={choice!r}: {what}', 'current')
+
+
+def spanning_tree(points: Tensor) -> Tensor:
+    """The shortest tree over points (N, 2): N - 1 links, int64; (0, 2) for a single point or none."""
+    distance = torch.cdist(points.double(), points.double(), compute_mode='donot_use_mm_for_euclid_dist')
+    links, reached = [], [0]
+    left = list(range(1, len(points)))
+    while left:  # Prim's: the nearest point to those reached
+        best = int(distance[reached][:, left].argmin())
+        start, end = reached[best // len(left)], left[best % len(left)]
+        links.append([start, end])
+        reached.append(end)
+        left.remove(end)
+    return torch.tensor(links, dtype=torch.long, device=points.device).reshape(-1, 2)
 
 
 def link_matrix(links: Sequence[Tensor], counted: Tensor) -> Tensor:

@@ -46,6 +46,12 @@ def test_without_links_nobody_hears_anybody():
     assert _answer(none).isfinite().all() and not torch.allclose(_answer(none), _answer(CHAIN), atol=1e-5)
 
 
+def test_a_tree_stands_in_for_missing_links_where_asked():
+    none = torch.zeros(0, 2, dtype=torch.long)
+    torch.testing.assert_close(_answer(CHAIN, missing_links='spanning_tree'), _answer(CHAIN))
+    assert not torch.allclose(_answer(none, missing_links='spanning_tree'), _answer(none), atol=1e-5)
+
+
 def test_the_base_model_ignores_links():
     torch.testing.assert_close(_answer(CHAIN, graph='none'), _answer(CHAIN[:1], graph='none'))
 
