@@ -34,5 +34,6 @@ def init_estimator(config: str | Path | Config, checkpoint: str | None = None, d
     if checkpoint is not None:
         load_weights(estimator, checkpoint)
     elif getattr(getattr(estimator, 'head', None), 'frozen', False):
-        estimator.init_weights()
+        for network in filter(None, (estimator.backbone, estimator.support_backbone)):
+            network.init_weights()  # the estimator's own would log every parameter
     return estimator.to(device).eval()

@@ -5,6 +5,8 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
+from capekit.structures import Prediction
+
 
 def heatmap_mse(heatmaps: Tensor, target: Tensor, weight: Tensor, slots: int | None = None) -> Tensor:
     """Squared error of heat maps, mean over pixels.
@@ -77,12 +79,7 @@ def matching_losses(extras: dict, heatmaps: Tensor, points: Tensor, weight: Tens
     return losses
 
 
-def layer_losses(layers: Tensor, points: Tensor, weight: Tensor) -> dict:
-    """`l1_loss_layer<l>`: L1 distance of the points after each layer, as released.
-
-    Args:
-        layers: (L, B, K, 2).
-        points, weight: as in `matching_losses`.
-    """
+def layer_losses(prediction: Prediction, points: Tensor, weight: Tensor) -> dict:
+    """`l1_loss_layer<l>`: L1 distance of the points after each layer, as released; `points`, `weight` as above."""
     return {f'l1_loss_layer{index}': keypoint_mean((layer - points).abs().sum(-1), weight)
-            for index, layer in enumerate(layers)}
+            for index, layer in enumerate(() if prediction.layers is None else prediction.layers)}

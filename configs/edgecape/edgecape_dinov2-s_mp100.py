@@ -6,5 +6,6 @@ val_evaluator = dict(thresholds=_thresholds)
 test_evaluator = dict(thresholds=_thresholds)
 del _thresholds
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-5))
+auto_scale_lr = dict(base_batch_size=16)  # used by train.py --auto-scale-lr
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=300, val_interval=10)
 custom_hooks = [dict(type='TrainingStagesHook', stages=dict(base=100, skeleton=100, bias=100), warmup=1000)]

@@ -2,3 +2,4 @@
 _base_ = 'graphcape_swinv2-t_mp100.py'
 model = dict(backbone=dict(name='swinv2_small_window16_256.ms_in1k', drop_path=0.3))
 train_dataloader = dict(batch_size=8)
+auto_scale_lr = dict(base_batch_size=8)

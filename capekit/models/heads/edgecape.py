@@ -176,7 +176,7 @@ class EdgeCapeHead(nn.Module):
         weight = weight & prediction.extras['mask']
         points = points.masked_fill(~visible[..., None], 0)  # those coordinates are meaningless, even nan
         losses = (self.matching_losses(prediction.extras, heatmaps, points, weight)
-                  | layer_losses(prediction.layers, points, weight))
+                  | layer_losses(prediction, points, weight))
         if 'reconstructed' in prediction.extras:
             error = (prediction.extras['reconstructed'] - points).abs().sum(-1)
             losses['adj_reconstruct_loss'] = self.reconstruction_weight * keypoint_mean(error, weight)

@@ -120,4 +120,4 @@ class GraphCapeHead(nn.Module):
         weight = weight & prediction.extras['mask']
         points = points.masked_fill(~visible[..., None], 0)  # those coordinates are meaningless, even nan
         return (self.matching_losses(prediction.extras, heatmaps, points, weight)
-                | layer_losses(prediction.layers, points, weight))
+                | layer_losses(prediction, points, weight))

@@ -13,6 +13,12 @@ class MLP(nn.Sequential):
             layers += [nn.Linear(channels, channels), nn.GELU()]
         last = nn.Linear(channels, outputs)
         super().__init__(*layers, last)
+        self.start()
+
+    def start(self) -> None:
+        """Zero the last layer."""
+        last = self[-1]
+        assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 
@@ -73,9 +79,10 @@ def init_xavier(module: nn.Module) -> None:
     for part in module.modules():
         if isinstance(part, (nn.Linear, nn.Conv2d)):
             nn.init.xavier_uniform_(part.weight)
-            nn.init.zeros_(part.bias)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
         elif isinstance(part, nn.MultiheadAttention):
             part._reset_parameters()  # the same distribution
     for part in module.modules():
         if isinstance(part, MLP):
-            nn.init.zeros_(part[-1].weight)
+            part.start()
