@@ -23,6 +23,7 @@ COMMANDS = dict(
     visualize='draw what a method does inside',
     configs='list the configs that come with capekit, or copy them',
     benchmark='measure speed and memory of a config',
+    costs='count parameters and FLOPs of methods under backbones',
     benchmark_synthetic='train all methods on generated data with equal budgets, in one table',
     benchmark_labelling='measure how well few labelled images label the rest',
     demo='generate, train, test and draw in ten minutes')

@@ -14,7 +14,8 @@ def init_estimator(config: str | Path | Config, checkpoint: str | None = None, d
                    cfg_options: dict | None = None):
     """Build the estimator of a config, in eval mode, for crops of its test data's size.
 
-    ImageNet weights are never downloaded here: without a checkpoint the network has random weights.
+    Without a checkpoint the network has random weights, and nothing is downloaded. A method that has nothing to train
+    (its head is `frozen`) takes its backbone's published weights instead.
 
     Args:
         config: path of a config file, or a loaded one.
@@ -32,4 +33,7 @@ def init_estimator(config: str | Path | Config, checkpoint: str | None = None, d
     estimator = build(MODELS, sized_model(config, stage_to_answer(config)), 'model')
     if checkpoint is not None:
         load_weights(estimator, checkpoint)
+    elif getattr(getattr(estimator, 'head', None), 'frozen', False):
+        for network in filter(None, (estimator.backbone, estimator.support_backbone)):
+            network.init_weights()  # the estimator's own would log every parameter
     return estimator.to(device).eval()

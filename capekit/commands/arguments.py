@@ -72,7 +72,7 @@ def choose_work_dir(args: argparse.Namespace, config: Config) -> str:
     """`--work-dir`, the config's own, where training wrote `args.checkpoint`, or one named by the protocol."""
     if work_dir := args.work_dir or config.get('work_dir'):
         return work_dir
-    left_in = Path(getattr(args, 'checkpoint', '')).parent
+    left_in = Path(getattr(args, 'checkpoint', None) or '').parent
     if (left_in / 'last_checkpoint').is_file():
         return str(left_in)
     return f'work_dirs/{run_name(config, args.config)}'

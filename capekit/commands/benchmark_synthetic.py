@@ -32,7 +32,8 @@ from capekit.shipped import shipped_configs
 
 CONFIGS = shipped_configs() / 'synthetic'
 COPY = 'copy'
-METHODS = (COPY, 'protonet', 'maml', 'finetune', 'pomnet', 'capeformer', 'fmmp', 'sdpnet_r18', 'sdpnet_hrnet18')
+METHODS = (COPY, 'matching', 'protonet', 'maml', 'finetune', 'pomnet', 'capeformer', 'fmmp', 'sdpnet_r18',
+           'sdpnet_hrnet18', 'graphcape', 'edgecape')
 METRICS = ('PCK@0.2', 'mPCK@.05:.20')
 PROBE_ITERATIONS = 15
 
@@ -74,7 +75,7 @@ def main() -> None:
         training = {} if method == COPY else train(method, config, options, args)
         for shots in args.shots:
             report = (copy_report(dataset, sampler, shots) if method == COPY
-                      else test(method, config, options, training['epochs'], shots, args))
+                      else test(method, config, options, training.get('epochs'), shots, args))
             records.append(dict(method=method, shots=shots, **training, categories=len(report['categories']),
                                 rows=report['rows'], metrics=report['overall']['metrics']))
     table = markdown(records, args)
@@ -97,13 +98,15 @@ def find_config(method: str) -> Path:
 
 def train(method: str, config: Config, options: dict, args: argparse.Namespace) -> dict:
     """Train a method within the budget, unless it has been trained already; returns what it took."""
+    parameters = sum(parameter.numel() for parameter in init_estimator(config).parameters())
+    if 'train_cfg' not in config:  # nothing to train
+        return dict(parameters=parameters)
     work_dir = args.work_dir / method
     training_config = Config({key: value for key, value in config.items() if not key.startswith(('val_', 'test_'))})
     settings = dict(epochs=args.epochs, minutes=args.minutes, seed=args.seed, config=training_config.pretty_text)
     done = work_dir / 'training.json'
     if done.is_file() and (record := json.loads(done.read_text()))['settings'] == settings:
         return record['training']
-    parameters = sum(parameter.numel() for parameter in init_estimator(config).parameters())
     epochs = args.epochs or config.train_cfg.max_epochs
     if args.minutes:
         epochs = max(1, int(60 * args.minutes / seconds_per_epoch(method, config, options, args)))
@@ -147,11 +150,11 @@ def seconds_per_epoch(method: str, config: Config, options: dict, args: argparse
     return statistics.median(times[len(times) // 3:]) * math.ceil(per_category * categories / loader.batch_size)
 
 
-def test(method: str, config: Config, options: dict, epochs: int, shots: int, args: argparse.Namespace) -> dict:
+def test(method: str, config: Config, options: dict, epochs: int | None, shots: int, args: argparse.Namespace) -> dict:
     """Run tools/test.py; returns its report."""
     work_dir, sampler = args.work_dir / method, config.test_dataloader.sampler
-    checkpoint = work_dir / f'epoch_{epochs}.pth'
-    run_command(f'testing {method}, {shots} shot', 'test', find_config(method), checkpoint,
+    checkpoint = [work_dir / f'epoch_{epochs}.pth'] if epochs else []
+    run_command(f'testing {method}, {shots} shot', 'test', find_config(method), *checkpoint,
              '--work-dir', work_dir, '--shots', shots, '--episodes', sampler.episodes, '--queries', sampler.queries,
              '--cfg-options', *as_arguments(options))
     return json.loads((work_dir / f'test_{shots}shot.json').read_text())

@@ -1,10 +1,11 @@
 """Test a trained estimator on categories it has never seen.
 
-    python tools/test.py CONFIG CHECKPOINT [--split N | --cross NAME] [--shots 5] [--dump predictions.npz] ...
+    python tools/test.py CONFIG [CHECKPOINT] [--split N | --cross NAME] [--shots 5] [--dump predictions.npz] ...
     tools/dist_test.sh CONFIG CHECKPOINT GPUS
 
 Prints the table of metrics and writes it, with intervals and per category, as JSON into the work directory: by default
-the folder that holds the checkpoint. --shots is for this test alone, however many shots training used.
+the folder that holds the checkpoint. Only a method that has nothing to train needs none. --shots is for this test
+alone, however many shots training used.
 """
 
 import argparse
@@ -23,7 +24,8 @@ from capekit.files import check_writable, write_json
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_common_arguments(parser)
-    parser.add_argument('checkpoint', help='a capekit checkpoint; `capekit convert` makes one of a published file')
+    parser.add_argument('checkpoint', nargs='?',
+                        help='a capekit checkpoint; `capekit convert` makes one of a published file')
     parser.add_argument('--shots', type=int, help="supports per episode; default: the config's")
     parser.add_argument('--episodes', type=int, help='episodes per category (200 in the protocol)')
     parser.add_argument('--queries', type=int, help='queries per episode (15 in the protocol)')
@@ -49,6 +51,8 @@ def main() -> None:
             sampler[name] = getattr(args, name)
     check_outputs(args)
     estimator = init_estimator(config, args.checkpoint)
+    if args.checkpoint is None and not getattr(getattr(estimator, 'head', None), 'frozen', False):
+        raise CapekitError(f'{args.config} has parameters to train: name a checkpoint after it')
     runner = build_runner(config, ['test'], work_dir, args.launcher, model=estimator)
     report = Path(args.out or f'{work_dir}/{args.stage}_{runner.test_loop.plan.shots}shot.json')
     lock = lock_for_all(str(report.with_name(f'.{report.name}.lock')), f'report {report}')
@@ -66,7 +70,8 @@ def check_outputs(args: argparse.Namespace) -> None:
         CapekitError: names the option.
     """
     files = {'--out': args.out, '--dump': args.dump, '--show-dir': args.show_dir}
-    taken = {Path(path).resolve(): name for name, path in (('CHECKPOINT', args.checkpoint), ('CONFIG', args.config))}
+    taken = {Path(path).resolve(): name for name, path in (('CHECKPOINT', args.checkpoint), ('CONFIG', args.config))
+             if path is not None}
     for option, path in files.items():
         if path is None:
             continue

@@ -219,6 +219,8 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
     """
     import capekit.evaluation  # noqa: F401  registers evaluators
     init_default_scope('capekit')
+    if 'train' in stages:
+        _refuse_frozen(config)
     check_writable(work_dir, 'work directory', folder=True)
     join_distributed(launcher, config.get('env_cfg', {}))
     wanted = [key for stage in stages for key in STAGES[stage]]
@@ -275,6 +277,14 @@ def _check_training(config: Config, arguments: dict, runner_type: type[CapeRunne
         raise CapekitError(f'train_dataloader: {first_line(error)}') from None
     if not len(loader):
         raise CapekitError(f'train_dataloader: no batch of {loader.batch_size} in an epoch of {len(loader.sampler)}')
+
+
+def _refuse_frozen(config: Config) -> None:
+    head = (config.get('model') or {}).get('head')
+    target = resolve(head['type'], MODELS, 'model.head.type') if head else None
+    if getattr(target, 'frozen', False):
+        raise CapekitError(f'config {config.filename}: {target.__name__} has nothing to train; test it without a '
+                           'checkpoint: tools/test.py CONFIG')
 
 
 def _give_up(handler: logging.Handler, record: logging.LogRecord) -> None:

@@ -8,6 +8,14 @@ import torch
 
 from capekit.checkpoint import state_dict_of
 from capekit.errors import CapekitError
+from capekit.interop.graph_models import (
+    DECODER_LAYER,
+    EDGECAPE,
+    GRAPHCAPE,
+    PREDICTOR_LAYER,
+    tidy_edgecape,
+    tidy_graphcape,
+)
 
 # In order; each pattern is matched at the start of the released name.
 _CAPEFORMER = (
@@ -86,15 +94,20 @@ def _renamer(rules: tuple, **layers: tuple) -> Callable[[str], str]:
     """Released name -> ours; `layers` are the rules inside `<name>.<index>.`, by name."""
     def rename(name: str) -> str:
         name = _rename(name, rules)
-        layer = re.match(rf'(head\.(?:matching\.)?({"|".join(layers)})\.\d+\.)(.*)', name)
+        layer = re.match(rf'(head\.(?:matching\.)?({"|".join(map(re.escape, layers))})\.\d+\.)(.*)', name)
         return layer[1] + _rename(layer[3], layers[layer[2]]) if layer else name
     return rename
 
 
 CONVERTERS: dict[str, Callable[[str], str]] = dict(
     capeformer=_renamer(_CAPEFORMER, encoder=_ENCODER_LAYER, decoder=_DECODER_LAYER),
+    edgecape=_renamer(EDGECAPE, **{'encoder': _ENCODER_LAYER, 'decoder.layers': DECODER_LAYER,
+                                   'predictor.layers': PREDICTOR_LAYER}),
     fmmp=_renamer(_FMMP, support_layers=_FMMP_LAYER, query_layers=_FMMP_LAYER),
+    graphcape=_renamer(GRAPHCAPE, **{'encoder': _ENCODER_LAYER, 'decoder.layers': DECODER_LAYER}),
     pomnet=_renamer(_POMNET, encoder=_MMCV_ENCODER_LAYER, interaction=_MMCV_DECODER_LAYER))
+# What has to be done to a file before its parameters are renamed.
+_TIDY: dict[str, Callable[[dict], dict]] = dict(edgecape=tidy_edgecape, graphcape=tidy_graphcape)
 
 
 def convert(method: str, content: dict, path: str | Path = 'content') -> dict:
@@ -112,7 +125,7 @@ def convert(method: str, content: dict, path: str | Path = 'content') -> dict:
     if method not in CONVERTERS:
         raise CapekitError(f'method {method!r} is not one of {", ".join(CONVERTERS)}')
     converted: dict[str, torch.Tensor] = {}
-    for name, value in state_dict_of(content, path).items():
+    for name, value in _TIDY.get(method, dict)(state_dict_of(content, path)).items():
         new = CONVERTERS[method](name)
         if new in converted and not torch.equal(converted[new], value):
             raise CapekitError(f'parameter {name!r} differs from the one it is shared with: not a file of {method!r}')

@@ -5,6 +5,8 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
+from capekit.structures import Prediction
+
 
 def heatmap_mse(heatmaps: Tensor, target: Tensor, weight: Tensor, slots: int | None = None) -> Tensor:
     """Squared error of heat maps, mean over pixels.
@@ -75,3 +77,9 @@ def matching_losses(extras: dict, heatmaps: Tensor, points: Tensor, weight: Tens
         losses['proposal_loss'] = proposal_weight * keypoint_mean(
             (extras['proposals'] - points).abs().sum(-1), weight)
     return losses
+
+
+def layer_losses(prediction: Prediction, points: Tensor, weight: Tensor) -> dict:
+    """`l1_loss_layer<l>`: L1 distance of the points after each layer, as released; `points`, `weight` as above."""
+    return {f'l1_loss_layer{index}': keypoint_mean((layer - points).abs().sum(-1), weight)
+            for index, layer in enumerate(() if prediction.layers is None else prediction.layers)}

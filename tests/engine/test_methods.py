@@ -12,7 +12,9 @@ from capekit.engine.inference import EpisodePredictor
 SMALL = {'model.backbone.name': 'resnet10t.c3_in1k'}
 ADAPTING = {**SMALL, 'model.steps': 2}
 METHODS = {
-    'capeformer_r18': SMALL, 'protonet_r18': SMALL, 'fmmp_r18': SMALL, 'sdpnet_r18': SMALL, 'maml_r18': ADAPTING,
+    'capeformer_r18': SMALL, 'protonet_r18': SMALL, 'fmmp_r18': SMALL, 'sdpnet_r18': SMALL,
+    'graphcape_r18': SMALL, 'edgecape_r18': SMALL,
+    'maml_r18': ADAPTING,
     'finetune_r18': ADAPTING, 'pomnet_r18': {**SMALL, 'model.support_backbone.name': 'resnet10t.c3_in1k'}}
 
 

@@ -1,6 +1,7 @@
 """Names of released parameters: all are known, none is lost."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from capekit.apis import init_estimator
 from capekit.errors import CapekitError
 from capekit.interop import CONVERTERS, convert
 
-CONFIGS = dict(capeformer='capeformer/capeformer_r50_mp100.py',
-               fmmp='fmmp/fmmp-release_r50_mp100.py', pomnet='pomnet/pomnet_r50_mp100.py')
+CONFIGS = dict(capeformer='capeformer/capeformer_r50_mp100.py', edgecape='edgecape/edgecape_dinov2-s_mp100.py',
+               fmmp='fmmp/fmmp-release_r50_mp100.py', graphcape='graphcape/graphcape_swinv2-t_mp100.py',
+               pomnet='pomnet/pomnet_r50_mp100.py')
 
 
 @pytest.fixture(params=sorted(CONVERTERS))
@@ -33,8 +35,35 @@ def test_foreign_content_is_refused():
         convert('yolo', {})
     with pytest.raises(CapekitError, match="'fc.weight' is not one of the released model"):
         convert('capeformer', {'fc.weight': torch.zeros(1)})
+    with pytest.raises(CapekitError, match="GraphCape's older Small model"):
+        convert('graphcape', {'backbone.upsample.weight': torch.zeros(1)})
+    with pytest.raises(CapekitError, match="EdgeCape's first release"):
+        name = 'keypoint_head_module.transformer.decoder.layers.0.ffn1.conv.weight'
+        convert('edgecape', {name: torch.zeros(1536, 1, 1)})
     with pytest.raises(CapekitError, match='no state dict'):
         convert('capeformer', {'state_dict': {}})
     with pytest.raises(CapekitError, match='differs from the one it is shared with'):
         convert('capeformer', {'encoder_sample.conv1.weight': torch.zeros(1),
                                'encoder_query.conv1.weight': torch.ones(1)})
+
+
+def test_what_a_graphcape_file_holds_besides_parameters_is_left_out(shared, repo):
+    case = np.load(shared / 'reference/parity/graphcape_1shot.npz')
+    given = [(name, shape) for key in ('keys', 'tables') for name, shape, *_ in json.loads(str(case[key]))]
+    state = convert('graphcape', {name: torch.zeros(()).expand(shape) for name, shape in given})
+    assert state.keys() == init_estimator(repo / 'configs' / CONFIGS['graphcape']).state_dict().keys()
+
+
+def test_an_edgecape_file_of_an_early_stage_gets_a_bias_network(shared, repo):
+    case = np.load(shared / 'reference/parity/edgecape_1shot.npz')
+    early = {}
+    for name, shape in json.loads(str(case['keys'])):
+        if 'markov_structural_mlp' not in name and not re.search(r'self_attn\.[kv]_proj\.', name):
+            name = re.sub(r'self_attn\.q_proj\.(weight|bias)', r'self_attn.in_proj_\1', name)
+            early[name] = torch.zeros(()).expand([3 * shape[0], *shape[1:]] if 'decoder' in name and 'in_proj' in name
+                                                 and shape[0] == 256 else shape)
+    state = convert('edgecape', early)
+    own = init_estimator(repo / 'configs' / CONFIGS['edgecape']).state_dict()
+    assert {name: value.shape for name, value in state.items()} == {name: value.shape for name, value in own.items()}
+    networks = {name: value for name, value in state.items() if '.bias_mlp.' in name}
+    assert len(networks) == 12 and networks['head.decoder.layers.2.bias_mlp.0.weight'].abs().max() > 0

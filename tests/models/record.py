@@ -28,7 +28,11 @@ CASES = {
     'pomnet': ('pomnet_r50', {
         **COARSE, 'model.support_backbone.name': 'resnet10t.c3_in1k', 'model.support_backbone.weights': None,
         'model.support_backbone.strides': [16], 'model.head.decoder_channels': 16}),
+    'edgecape': ('edgecape_dinov2-s', {
+        'model.backbone': dict(_delete_=True, type='TimmPyramid', name='resnet10t.c3_in1k', strides=(16,)),
+        'model.head.channels': 32, 'model.head.hidden_channels': 64, 'model.head.num_slots': 20}),
     'fmmp-release': ('fmmp-release_r50', {**SMALL, 'model.head.num_slots': 20}),
+    'graphcape': ('graphcape_swinv2-t', {**COARSE, 'model.backbone.last_norm': False}),
     'sdpnet': ('sdpnet_r50', {**COARSE, 'model.head.num_slots': 20, 'model.head.stages': 2}),
 }
 

@@ -12,28 +12,43 @@ from capekit.interop import convert
 from capekit.structures import Episode
 
 ROOT = Path(__file__).resolve().parents[2]
-ALIAS = dict(capeformer=[('encoder_sample.', 'encoder_query.')])
+SHARED_BACKBONE = [('encoder_sample.', 'encoder_query.')]
+ALIAS = dict(capeformer=SHARED_BACKBONE, edgecape=SHARED_BACKBONE)
 CONFIG = dict(capeformer='configs/_base_/models/capeformer_r50.py', pomnet='configs/_base_/models/pomnet_r50.py',
-              fmmp='configs/_base_/models/fmmp-release_r50.py')
+              fmmp='configs/_base_/models/fmmp-release_r50.py',
+              edgecape='configs/_base_/models/edgecape_dinov2-s.py',
+              graphcape='configs/_base_/models/graphcape_swinv2-t.py')
 
 
-def load_case(shared: Path, name: str) -> tuple:
+def load_case(shared: Path, name: str, cfg_options: dict | None = None) -> tuple:
     """The arrays of a case, `METHOD_<S>shot`, its episode, and our estimator with its weights, in eval mode."""
+    method = name.split('_')[0]
+    case, state = read_case(shared, name)
+    size = case['images'].shape[2]
+    sized = {'model.image_size': size, **(cfg_options or {})}
+    estimator = init_estimator(ROOT / CONFIG[method], cfg_options=sized)
+    estimator.load_state_dict(convert(method, state))
+    return case, _episode(case), estimator
+
+
+def read_case(shared: Path, name: str, prefix: str = '') -> tuple:
+    """The arrays of a case and the released model's weights, of the variant whose arrays begin with `prefix`."""
     path, method = shared / 'reference/parity', name.split('_')[0]
     spec = importlib.util.spec_from_file_location('parity_weights', path / 'weights.py')
     weights = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(weights)
     case = np.load(path / f'{name}.npz')
-    state = weights.state_dict(json.loads(str(case['keys'])), int(case['seed']), ALIAS.get(method, ()))
-    state.update({key[3:]: case[key] for key in case.files if key.startswith('bn/')})
-    estimator = init_estimator(ROOT / CONFIG[method])
-    estimator.load_state_dict(convert(method, {key: torch.from_numpy(np.array(value)) for key, value in state.items()}))
-    return case, _episode(case), estimator
+    state = weights.state_dict(json.loads(str(case[f'{prefix}keys'])), int(case['seed']), ALIAS.get(method, ()))
+    for ending, gain in json.loads(str(case['gains'])).items() if 'gains' in case.files else ():
+        state.update({key: value * np.float32(gain) for key, value in state.items() if key.endswith(ending)})
+    given = f'{prefix}bn/'
+    state.update({key.removeprefix(given): case[key] for key in case.files if key.startswith(given)})
+    return case, {key: torch.from_numpy(np.array(value)) for key, value in state.items()}
 
 
 def _episode(case) -> Episode:
     images = torch.from_numpy(case['images']).permute(0, 1, 4, 2, 3)
-    points, visible = torch.from_numpy(case['points']) / 256, torch.from_numpy(case['visible'])
+    points, visible = torch.from_numpy(case['points']) / images.shape[-1], torch.from_numpy(case['visible'])
     links = [torch.zeros(0, 2, dtype=torch.long)] * 2
     if 'out/skeletons' in case.files:
         links = [torch.tensor(edges) for edges in json.loads(str(case['out/skeletons']))]

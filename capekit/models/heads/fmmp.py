@@ -17,10 +17,12 @@ from capekit.models.layers import (
     MLP,
     FeaturePyramid,
     Miner,
+    MissingLinks,
     SideAttentions,
     StructureAttention,
     gaussian_heatmaps,
     heatmap_pooling,
+    linked,
     masked_keys,
     masked_mean,
     sample_levels,
@@ -64,6 +66,8 @@ class FMMPHead(nn.Module):
             'query_only', no support mining (table 3, row 1).
         structure: whose neighbours the references are: 'links'; 'all', every keypoint's (table 4, AllLink); 'none', all
             references are the keypoint itself (NoneLink, and rows 1 and 2 of table 3). Padding always uses the links.
+        missing_links: for a category without links: 'none', or 'spanning_tree', the shortest tree over the support
+            keypoints, for padding too; either is logged.
         train_padding, test_padding: 'zero', 'uniform' or 'mixup' (tables 3 and 4). Mixup at test uses the same draws
             for every episode, from a fixed seed.
         alpha: of mixup's Beta(alpha, alpha).
@@ -83,10 +87,10 @@ class FMMPHead(nn.Module):
                  num_layers: Size = 3, num_references: Annotated[int, Range(low=2)] = 8, variant: Variant = 'paper',
                  pooling: Literal['heatmap', 'point'] = 'heatmap',
                  mining: Literal['recurrent', 'support_first', 'query_only'] = 'recurrent',
-                 structure: Literal['links', 'all', 'none'] = 'links', train_padding: Kind = 'mixup',
-                 test_padding: Kind = 'uniform', alpha: Positive = 1.0, mix_weight: Weight = 0.5,
-                 reduction: Literal['release', 'paper'] = 'paper', matching_weight: Weight = 0.0,
-                 heatmap_size: Size = 64, sigma: Positive = 2.0):
+                 structure: Literal['links', 'all', 'none'] = 'links', missing_links: MissingLinks = 'none',
+                 train_padding: Kind = 'mixup', test_padding: Kind = 'uniform', alpha: Positive = 1.0,
+                 mix_weight: Weight = 0.5, reduction: Literal['release', 'paper'] = 'paper',
+                 matching_weight: Weight = 0.0, heatmap_size: Size = 64, sigma: Positive = 2.0):
         super().__init__()
         if variant == 'paper' and channels % num_references:
             raise CapekitError(f'FMMPHead: in the paper variant, num_references={num_references} must divide '
@@ -98,6 +102,7 @@ class FMMPHead(nn.Module):
         self.train_padding, self.test_padding, self.alpha, self.mix_weight = (
             train_padding, test_padding, alpha, mix_weight)
         self.matching_weight, self.heatmap_size, self.sigma = matching_weight, heatmap_size, sigma
+        self.missing_links = missing_links
         levels = len(in_channels)
 
         def miners(count: int) -> nn.ModuleList:
@@ -138,8 +143,9 @@ class FMMPHead(nn.Module):
         features that mining starts from; `tokens` (B, T, C) after the support layers that need no query; `seen` (B, K)
         bool, what some support shows; if more support layers follow, the supports' pyramid.
         """
-        padding = self._padding(task.num_keypoints, task.links)
         points, visible = support['points'], support['visible']
+        task = linked(task, points, visible, self.missing_links, 'FMMPHead')
+        padding = self._padding(task.num_keypoints, task.links)
         points = (points.nan_to_num() if self.variant == 'release'
                   else points.masked_fill(~visible[..., None], 0))
         slots = points.shape[2]

@@ -1,6 +1,6 @@
 """The post-norm transformer pieces of DETR that the CAPE heads are built from."""
 
-
+import torch
 from torch import Tensor, nn
 
 
@@ -13,6 +13,12 @@ class MLP(nn.Sequential):
             layers += [nn.Linear(channels, channels), nn.GELU()]
         last = nn.Linear(channels, outputs)
         super().__init__(*layers, last)
+        self.start()
+
+    def start(self) -> None:
+        """Zero the last layer."""
+        last = self[-1]
+        assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 
@@ -52,7 +58,31 @@ class PostNormAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor, query: Tensor, key: Tensor, value: Tensor,
-                masked: Tensor | None = None) -> Tensor:
-        """tokens (B, N, C) get the residual; query (B, N, D), key (B, M, D), value (B, M, C); masked (B, M) bool."""
-        update = self.attention(query, key, value, key_padding_mask=masked, need_weights=False)[0]
+                masked: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+        """tokens (B, N, C) get the residual; query (B, N, D), key (B, M, D), value (B, M, C); masked (B, M) bool.
+
+        `bias`, (B, heads, N, M), is added to the scaled logits.
+        """
+        if bias is not None:
+            bias = bias.flatten(0, 1)
+            if masked is not None:  # torch wants both masks of one type
+                masked = torch.zeros_like(masked, dtype=bias.dtype).masked_fill(masked, float('-inf'))
+        update = self.attention(query, key, value, key_padding_mask=masked, need_weights=False, attn_mask=bias)[0]
         return self.norm(tokens + self.dropout(self.reduce(update)))
+
+
+def init_xavier(module: nn.Module) -> None:
+    """Draw every weight matrix and convolution Xavier-uniformly and zero the biases, as GraphCape and EdgeCape do.
+
+    The last layer of each `MLP` stays 0.
+    """
+    for part in module.modules():
+        if isinstance(part, (nn.Linear, nn.Conv2d)):
+            nn.init.xavier_uniform_(part.weight)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.MultiheadAttention):
+            part._reset_parameters()  # the same distribution
+    for part in module.modules():
+        if isinstance(part, MLP):
+            part.start()

@@ -1,7 +1,6 @@
 """Networks with decreasing resolution: the maps asked for, always (N, C, H, W), nothing unused, every head on top."""
 
 import json
-import re
 
 import numpy as np
 import pytest
@@ -78,17 +77,24 @@ def test_swin_gives_channels_first_and_takes_timms_weights_from_a_file(tmp_path,
     torch.testing.assert_close(coarse, expected)
 
 
+@pytest.mark.parametrize(('rate', 'last'), [(None, 0.1), (0.2, 0.2), (0.0, 0)])
+def test_drop_path_grows_over_the_blocks(rate, last):
+    network = TimmPyramid(SWIN, image_size=64, drop_path=rate).network
+    rates = [getattr(block.drop_path1, 'drop_prob', 0) for name in ('layers_0', 'layers_1', 'layers_2', 'layers_3')
+             for block in network[name].blocks]
+    np.testing.assert_allclose(rates, np.linspace(0, last, len(rates)), atol=1e-6)
+
+
 @pytest.mark.parametrize('kind', ['tiny', 'small'])
 def test_swin_with_its_last_norm_is_graphcapes_backbone(shared, parity_recipe, tmp_path, kind):
     case = np.load(shared / 'reference/parity/graphcape_backbone.npz')
     prefix = f'{kind}/bn/'
     state = parity_recipe.state_dict(json.loads(str(case[f'{kind}/keys'])), int(case['seed']))
     state.update({key.removeprefix(prefix): case[key] for key in case.files if key.startswith(prefix)})
-    renamed = {}
-    for key, value in state.items():  # the release downsamples at the end of a stage, timm at the start of the next
-        key = re.sub(r'layers\.(\d)\.downsample', lambda m: f'layers.{int(m[1]) + 1}.downsample', key)
-        renamed[key.removeprefix('backbone.')] = torch.from_numpy(np.array(value))
-    torch.save(renamed, tmp_path / 'swin.pth')
+    # As SimMIM's files have them: in `model`, below `encoder.`, under an old name, with Microsoft's stages.
+    names = {key: key.replace('backbone.', 'encoder.').replace('cpb_mlp', 'rpe_mlp') for key in state}
+    torch.save(dict(model={names[key]: torch.from_numpy(np.array(value)) for key, value in state.items()}),
+               tmp_path / 'swin.pth')
     backbone = TimmPyramid(f'swinv2_{kind}_window16_256', weights=str(tmp_path / 'swin.pth'), last_norm=True).eval()
     backbone.init_weights()
     images = torch.from_numpy(case['images'])[0].permute(0, 3, 1, 2).float()
@@ -110,6 +116,7 @@ def test_swin_with_its_last_norm_is_graphcapes_backbone(shared, parity_recipe, t
     (dict(name=SWIN, image_size=100), 'must be a multiple of 32); the nearest that it can: 64 below, 128 above'),
     (dict(name='hrnet_w18_small', image_size=100), 'the nearest that it can: 96 below, 128 above'),
     (dict(name='resnet18', last_norm=True), 'last_norm=True is for a Swin network'),
+    (dict(name='hrnet_w18_small', drop_path=0.1), "'hrnet_w18_small' has no drop_path; leave it out"),
     (dict(name=SWIN, strides=(16,), last_norm=True), 'last_norm=True is for a Swin network with its map of stride 32'),
 ])
 def test_errors_name_what_would_do(options, message):

@@ -1,0 +1,73 @@
+"""Parameters and FLOPs of methods under backbones, in one table.
+
+    python tools/analysis/costs.py [--methods capeformer_r50 ...] [--backbones ResNet-50 ...]
+
+Counted by torch: matrix products, convolutions and attention, a multiplication and its addition as two, for one query
+and one support with their crops, from images to points. Weights are random; nothing is downloaded.
+"""
+
+import argparse
+
+import torch
+from tabulate import tabulate
+from torch.utils.flop_counter import FlopCounterMode
+
+from capekit.apis import init_estimator
+from capekit.engine.config import load_config
+from capekit.errors import CapekitError
+from capekit.shipped import shipped_configs
+from capekit.structures import Episode
+
+MODELS = shipped_configs() / '_base_/models'
+# MAML and Fine-tune are no heads: they train the network of POMNet's paper on the supports, for as long as one likes.
+METHODS = ('protonet_r50', 'matching_lite0', 'pomnet_r50', 'capeformer_r50', 'fmmp_r50', 'sdpnet_r50',
+           'graphcape_swinv2-t', 'edgecape_dinov2-s')
+BACKBONES = {
+    'ResNet-50': 'resnet50.tv_in1k', 'HRNet-32': 'hrnet_w32.ms_in1k', 'SwinV2-T': 'swinv2_tiny_window16_256',
+    'DINOv2 ViT-S/14': 'vit_small_patch14_dinov2.lvd142m', 'EfficientNet-Lite0': 'tf_efficientnet_lite0.in1k'}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--methods', nargs='+', default=METHODS, metavar='NAME',
+                        help=f'of configs/_base_/models (default: {" ".join(METHODS)})')
+    parser.add_argument('--backbones', nargs='+', default=tuple(BACKBONES), choices=tuple(BACKBONES), metavar='NAME',
+                        help=f'of {", ".join(BACKBONES)} (default: all)')
+    parser.add_argument('--keypoints', type=int, default=17, help='of the category (default: %(default)s)')
+    args = parser.parse_args()
+    rows = []
+    for method in args.methods:
+        if not (MODELS / f'{method}.py').is_file():
+            raise CapekitError(f'--methods {method}: no such file in configs/_base_/models')
+        cells = [costs(method, backbone, args.keypoints) for backbone in args.backbones]
+        rows.append([method.split('_')[0], *(f'{values / 1e6:.1f} M, {flops / 1e9:.1f} G' for values, flops in cells)])
+    print(tabulate(rows, ['method', *args.backbones], 'github', disable_numparse=True))
+
+
+def costs(method: str, backbone: str, keypoints: int) -> tuple[int, int]:
+    """(parameters, FLOPs of one episode with one support) of a method under a backbone."""
+    own = load_config(MODELS / f'{method}.py').model
+    wanted = own.backbone.get('strides', (32,))
+    vit = BACKBONES[backbone].startswith('vit')
+    network: dict = dict(type='TimmViT', blocks=list(range(12 - len(wanted), 12)), position='hub') if vit else dict(
+        type='TimmPyramid', strides=wanted, last_norm=backbone == 'SwinV2-T' and wanted[-1] == 32)
+    network.update(name=BACKBONES[backbone], _delete_=True)
+    size = 224 if vit else 256
+    options = {'model.backbone': network, 'model.image_size': size}
+    if own.get('support_backbone'):
+        options['model.support_backbone'] = dict(network)
+    if vit and 'graphcape' in method:
+        options['model.head.enlarge'] = 1  # its map is that of stride 14 already
+    estimator = init_estimator(MODELS / f'{method}.py', cfg_options=options)
+    with FlopCounterMode(display=False) as counter:
+        estimator(_episode(size, keypoints), mode='predict')
+    return sum(parameter.numel() for parameter in estimator.parameters()), counter.get_total_flops()
+
+
+def _episode(size: int, keypoints: int) -> Episode:
+    images, points = torch.zeros(1, 3, size, size, dtype=torch.uint8), torch.full((1, keypoints, 2), 0.5)
+    seen = torch.ones(1, keypoints, dtype=torch.bool)
+    links = torch.stack((torch.arange(keypoints - 1), torch.arange(1, keypoints)), 1)
+    return Episode(support_images=images[:, None], support_points=points[:, None], support_visible=seen[:, None],
+                   query_images=images, query_points=points, query_visible=seen,
+                   num_keypoints=torch.tensor([keypoints]), links=[links], meta=[{}])
