@@ -15,7 +15,7 @@ LONGEST, RUN = 300, 10
 BASE = {'choices', 'errors', 'files', 'registry', 'structures', 'progress', 'checkpoint', 'shipped', 'cli'}
 # Room -> the rooms below it, which it may import in addition to itself and the base.
 BELOW = dict(
-    datasets=set(), models=set(), interop=set(), synthetic={'datasets'}, evaluation={'datasets'},
+    datasets=set(), models=set(), interop={'datasets'}, synthetic={'datasets'}, evaluation={'datasets'},
     visualization={'datasets', 'models'}, engine={'datasets', 'models', 'evaluation'},
     apis={'engine', 'models', 'datasets', 'evaluation', 'interop'},
     commands={'apis', 'engine', 'models', 'datasets', 'evaluation', 'interop', 'synthetic', 'visualization'})

@@ -1,0 +1,76 @@
+"""The table of formats, and `read` and `write` for all of them."""
+
+import inspect
+import os
+from collections.abc import Callable
+
+from capekit.errors import CapekitError
+
+from .coco import COCO
+from .format import Format, check_losses
+from .labelset import LabelSet
+from .sizes import fill_sizes
+
+FORMATS: dict[str, Format] = {format.name: format for format in (COCO,)}
+
+
+def read(path: str | os.PathLike, format: str, images: str | os.PathLike | None = None, **options) -> LabelSet:
+    """The labels in a file of another tool.
+
+    Args:
+        path: the file; for labelme, a folder of them.
+        format: a key of `FORMATS`.
+        images: folder of the images; image sizes that the file does not state are then read from them.
+        options: those of the format, such as `category` and `skeleton_base` of COCO; docs/label_formats.md lists them.
+
+    Raises:
+        CapekitError: the file is missing or not of that format, names one record, or an option is not the format's.
+    """
+    chosen = _format(format)
+    _check_options(f'reading {chosen.name}', chosen.read, options)
+    path = os.fspath(path)
+    if not os.path.exists(path):
+        raise CapekitError(f'{path}: no such file')
+    try:
+        labels = chosen.read(path, **options)
+    except CapekitError as error:
+        raise CapekitError(str(error) if str(error).startswith(path) else f'{path}: {error}') from None
+    if images is not None:
+        fill_sizes(labels, os.fspath(images))
+    return labels
+
+
+def write(path: str | os.PathLike, format: str, labels: LabelSet, overwrite: bool = False, **options) -> None:
+    """Write labels as a file of another tool, whole or not at all. What it has no place for is announced.
+
+    Args:
+        path: the file; for labelme, a folder.
+        format: a key of `FORMATS`.
+        overwrite: replace an existing file.
+        options: those of the format, such as `scorer` of DeepLabCut; docs/label_formats.md lists them.
+
+    Raises:
+        CapekitError: the file exists, cannot be written, or has no place for several animals or for frames; or an
+            option is not the format's.
+    """
+    chosen = _format(format)
+    _check_options(f'writing {chosen.name}', chosen.write, options)
+    path = os.fspath(path)
+    if os.path.isfile(path) and not overwrite:
+        raise CapekitError(f'{path}: is there already; choose another name, or overwrite it (--overwrite)')
+    check_losses(path, labels, chosen)
+    chosen.write(path, labels, **options)
+
+
+def _format(name: str) -> Format:
+    if name not in FORMATS:
+        raise CapekitError(f'no label format {name!r}; valid: {", ".join(FORMATS)}')
+    return FORMATS[name]
+
+
+def _check_options(what: str, function: Callable, options: dict) -> None:
+    valid = [name for name, parameter in inspect.signature(function).parameters.items()
+             if parameter.kind is parameter.KEYWORD_ONLY]
+    for name in options:
+        if name not in valid:
+            raise CapekitError(f'{what}: no option {name!r}; valid: {", ".join(valid) or "none"}')
