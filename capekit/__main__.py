@@ -12,6 +12,7 @@ from capekit.errors import CapekitError
 COMMANDS = dict(
     train='train an estimator',
     test='test a trained estimator on categories it has never seen',
+    label='label a few images, get the keypoints of all others',
     score='score a dump of predictions again, or compare two',
     audit='check annotation files and images before a run',
     synthesize='generate a data set, or stand-ins for missing images',

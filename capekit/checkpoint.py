@@ -79,7 +79,7 @@ def fill_model(model: nn.Module, content: Any, path: str | Path) -> None:
     if missing or unknown or wrong:
         hint = ''
         if any(key.startswith(RELEASED_PREFIXES) for key in unknown):
-            hint = '; it looks like a released file: run tools/convert_checkpoint.py first'
+            hint = '; it looks like a released file: run `capekit convert` on it first'
         example = next(f'{kind} {keys[0]!r}' for kind, keys in
                        (('of another shape:', wrong), ('missing:', missing), ('unknown:', unknown)) if keys)
         raise CapekitError(f'checkpoint {path} is of another model: {len(missing)} parameters missing, {len(unknown)} '

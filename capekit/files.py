@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
+import numpy as np
+
 from capekit.errors import CapekitError
 
 
@@ -38,7 +40,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
 
 def write_json(path: str | os.PathLike, data):
-    """Write JSON-able data, completely or not at all. Non-finite numbers become null, which every reader accepts.
+    """Write JSON-able data and NumPy values, completely or not at all. Non-finite numbers become null.
 
     Raises:
         CapekitError: the file cannot be written.
@@ -52,4 +54,6 @@ def _finite(data):
         return {key: _finite(value) for key, value in data.items()}
     if isinstance(data, (list, tuple)):
         return [_finite(value) for value in data]
+    if isinstance(data, (np.ndarray, np.generic)):
+        return _finite(data.tolist())
     return None if isinstance(data, float) and not math.isfinite(data) else data

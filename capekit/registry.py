@@ -28,10 +28,8 @@ EVALUATOR = _child('EVALUATOR', 'capekit.evaluation')
     evaluate(dataset, plan, points, scores) -> dict
         `dataset`: an `MP100Dataset`. `plan`: a `TestPlan` of E episodes with Q queries. `points`: (E, Q, Kmax, 2)
         float32 x, y in pixels of the original image. `scores`: (E, Q, Kmax) float32 confidence of each point. Both are
-        nan from a category's number of keypoints on. It is called once a validation or test, on the main process.
-nan from a category's number of keypoints on. Called once per validation or test, on the main process.
+        nan from a category's number of keypoints on. Called once per validation or test, on the main process.
         The returned report is JSON-able and has `overall`: {`metrics`: {name: {`value`: float}}}. These values are
-        what mmengine logs and `save_best` names. Whatever else `capekit.evaluation.evaluate` reports is optional and
         what mmengine logs and `save_best` names. Whatever else `capekit.evaluation.evaluate` reports is optional and is
         shown in the tables where present: `low` and `high` beside a `value`, `categories`, `unscored_rows`, ...
 """

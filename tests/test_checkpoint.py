@@ -60,7 +60,7 @@ def test_another_models_checkpoint_loads_nothing(tmp_path):
     for state, message in (({'weight': torch.ones(2, 3)}, "1 parameters missing.*missing: 'bias'"),
                            ({**model.state_dict(), 'more': torch.ones(1)}, "unknown: 'more'"),
                            ({'weight': torch.ones(2, 4), 'bias': torch.ones(2)}, "another shape: 'weight'"),
-                           ({'keypoint_head.x': torch.ones(1)}, 'run tools/convert_checkpoint.py first')):
+                           ({'keypoint_head.x': torch.ones(1)}, 'run `capekit convert` on it first')):
         torch.save(dict(state_dict=state), path)
         with pytest.raises(CapekitError, match=f'of another model.*{message}'):
             load_weights(model, path)

@@ -1,5 +1,6 @@
 """Entry points for use from Python."""
 
+from .inferencer import CapeInferencer
 from .init import init_estimator
 
-__all__ = ['init_estimator']
+__all__ = ['CapeInferencer', 'init_estimator']

@@ -19,7 +19,7 @@ from capekit.files import write_json
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('dump', type=Path, help='predictions of tools/test.py --dump')
+    parser.add_argument('dump', type=Path, help='predictions that `capekit test --dump` wrote')
     parser.add_argument('--ann-file', type=Path, nargs='+', help='the annotation file(s), if they have moved')
     parser.add_argument('--thresholds', type=float, nargs='+', default=THRESHOLDS, help='of PCK (default: %(default)s)')
     parser.add_argument('--against', type=Path, metavar='DUMP', help='compare with this dump of the same rows')

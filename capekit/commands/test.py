@@ -24,7 +24,7 @@ from capekit.files import write_json
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_common_arguments(parser)
-    parser.add_argument('checkpoint', help='a capekit checkpoint; tools/convert_checkpoint.py converts published ones')
+    parser.add_argument('checkpoint', help='a capekit checkpoint; `capekit convert` makes one of a published file')
     parser.add_argument('--shots', type=int, help="supports per episode; default: the config's")
     parser.add_argument('--episodes', type=int, help='episodes per category (200 in the protocol)')
     parser.add_argument('--queries', type=int, help='queries per episode (15 in the protocol)')

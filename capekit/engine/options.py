@@ -37,7 +37,7 @@ def resolve(name: Any, parent: Registry, where: str) -> Any:
         own, level = own + list(level.module_dict), level.parent
     near = difflib.get_close_matches(name, own, 3, 0.5)
     valid = sorted(parent.module_dict) or sorted(set(own))
-    hint = f'; did you mean {" or ".join(near)}?' if near else ''
+    hint = f'; did you mean {" or ".join(near)}?' if near else ';'
     scope = f' (is the package of {name.split(".")[0]!r} installed?)' if '.' in name else ''
     raise CapekitError(f'{where}: {name!r} is not a known {parent.name}{scope}{hint} valid: {", ".join(valid)}')
 

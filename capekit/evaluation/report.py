@@ -54,9 +54,10 @@ def _headline(report: dict) -> str:
 
 def _table(report: dict, style: str) -> str:
     overall = report['overall']['metrics']
-    lines = [_line('overall', dict(rows=report.get('rows', ''), metrics=overall), overall)]
+    lines = [_line('overall', {**report, 'metrics': overall}, overall)]
     if any('low' in metric for metric in overall.values()):
-        lines.append([f'{report["confidence"]:.0%} interval', '',
+        share = f'{report["confidence"]:.0%} ' if 'confidence' in report else ''
+        lines.append([f'{share}interval', '',
                       *(_interval(name, metric) for name, metric in overall.items())])
     lines += [_line(record['name'], record, overall) for record in report.get('supercategories', ())]
     lines += [_line(f'{record["name"]} ({record["id"]})', record, overall) for record in report.get('categories', ())]
@@ -65,7 +66,7 @@ def _table(report: dict, style: str) -> str:
 
 def _line(title: str, record: dict, names: dict) -> list:
     metrics = record['metrics']
-    return [title, record['rows'], *(_number(name, metrics[name]['value']) if name in metrics else ''
+    return [title, record.get('rows', ''), *(_number(name, metrics[name]['value']) if name in metrics else ''
                                      for name in names)]
 
 

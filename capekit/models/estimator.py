@@ -1,10 +1,13 @@
 """The estimator that every method shares: images to feature maps, feature maps to a head's answer."""
 
+from typing import Literal
+
 import numpy as np
 import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from capekit.choices import checked
 from capekit.errors import CapekitError
 from capekit.models.backbones import build_backbone, build_preprocessor
 from capekit.registry import MODELS, find_option
@@ -120,16 +123,22 @@ class CapeEstimator(EpisodeEstimator):
         backbone: config of a module (N, 3, H, W) -> list of feature maps, fine to coarse.
         head: config of a head, see `models/heads/__init__.py`; its `in_channels` are the backbone's.
         support_backbone: config of a second network for the supports; None shares `backbone`.
+        backbone_passes: in training, 'per_shot' (default, as released): the queries, the first shots, the second shots
+            and so on, B images each, pass through the backbone apart, so that BatchNorm normalises each of them with
+            its own statistics; 'joint': all images of a network in one pass. In eval mode both are the same.
         data_preprocessor: config; normalises images on the device, with the mean and std that the backbones expect.
         image_size: side of the crops in pixels, which the backbones are built for; None = their own.
     """
 
+    @checked
     def __init__(self, backbone: dict, head: dict, support_backbone: dict | None = None,
-                 data_preprocessor: dict | None = None, image_size: int | None = None):
+                 backbone_passes: Literal['per_shot', 'joint'] = 'per_shot', data_preprocessor: dict | None = None,
+                 image_size: int | None = None):
         networks = [build_backbone(config, image_size) for config in (backbone, support_backbone) if config]
         super().__init__(data_preprocessor, image_size, *networks)
         self.backbone = networks[0]
         self.support_backbone = networks[1] if support_backbone else None
+        self.backbone_passes = backbone_passes
         self.head = MODELS.build(self._with_channels(head))
 
     def _with_channels(self, head: dict) -> dict:
@@ -170,14 +179,23 @@ class CapeEstimator(EpisodeEstimator):
         return self.head.answer(per_query(state, len(next(iter(query.values())))), query)
 
     def _encode_episode(self, episode: Episode) -> tuple[dict, dict]:
-        if self.support_backbone is not None:
-            return super()._encode_episode(episode)
-        # One pass: BatchNorm sees supports and queries together.
-        supports = episode.support_images.flatten(0, 1)
-        maps = self.backbone(self.data_preprocessor.normalise(torch.cat((supports, episode.query_images))))
-        support = self.head.encode_support([m[:len(supports)] for m in maps], episode.support_points.flatten(0, 1),
+        supports, queries = self._maps(episode)
+        support = self.head.encode_support(supports, episode.support_points.flatten(0, 1),
                                            episode.support_visible.flatten(0, 1))
-        return _by_episode(support, episode), self.head.encode_query([m[len(supports):] for m in maps])
+        return _by_episode(support, episode), self.head.encode_query(queries)
+
+    def _maps(self, episode: Episode) -> tuple[list, list]:
+        """Feature maps of the supports (B * S, ...) and of the queries (B, ...), see `backbone_passes`."""
+        supports, queries = map(self.data_preprocessor.normalise, (episode.support_images, episode.query_images))
+        if self.training and self.backbone_passes == 'per_shot':
+            of_queries = self.backbone(queries)
+            by_shot = [(self.support_backbone or self.backbone)(images) for images in supports.unbind(1)]
+            return [torch.stack(shots, 1).flatten(0, 1) for shots in zip(*by_shot, strict=True)], of_queries
+        supports = supports.flatten(0, 1)
+        if self.support_backbone is not None:
+            return self.support_backbone(supports), self.backbone(queries)
+        maps = self.backbone(torch.cat((supports, queries)))
+        return [m[:len(supports)] for m in maps], [m[len(supports):] for m in maps]
 
     def _loss(self, episode: Episode) -> dict:
         return self.head.loss(self._predict(episode), episode)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from capekit.models.layers import structure_edges
+from capekit.models.layers import shares, structure_edges
 from capekit.structures import Episode, Prediction
 from capekit.visualization.panels import (
     MAX_SUPPORTS,
@@ -42,7 +42,7 @@ def structure_figure(estimator, episode: Episode):
     """
     extras = estimator(episode, mode='predict').extras
     count = int(episode.num_keypoints[0])
-    structure = extras['structure'][0, :count, :count]
+    structure = shares(extras['structure'])[0, :count, :count]
     edges = structure_edges(structure[None])[0].nonzero().tolist()
     supports = min(episode.shots, MAX_SUPPORTS)
     figure, ((*panels, last),) = _panels(1, supports + 1)

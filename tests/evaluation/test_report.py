@@ -241,3 +241,13 @@ def test_tool_compares(score, dumps, dataset, tmp_path):
 def test_tool_errors(score, tmp_path):
     status, _, err = score(tmp_path / 'gone.npz')
     assert status == 2 and 'gone.npz' in err and err.count('\n') == 1
+
+
+def test_a_report_of_another_evaluator_needs_no_more_than_its_metrics(tmp_path):
+    value = dict(value=np.float32(0.5), low=np.float64(0.4), high=0.6)
+    category = dict(name='cat', id=3, metrics=dict(share=value))
+    report = dict(overall=dict(metrics=dict(share=value)), categories=[category])
+    for table in (text_table(report), markdown_table(report)):
+        assert 'interval' in table and '0.4000..0.6000' in table and 'cat (3)' in table
+    write_json(tmp_path / 'report.json', dict(report, rows=np.arange(2)))
+    assert json.loads((tmp_path / 'report.json').read_text())['rows'] == [0, 1]

@@ -1,49 +1,16 @@
 """The released models' recorded answers: points of every layer, similarity maps and loss terms."""
 
-import importlib.util
-import json
-
 import numpy as np
 import pytest
 import torch
+from released_cases import load_case
 
-from capekit.apis import init_estimator
-from capekit.interop import convert
 from capekit.models.layers import gaussian_heatmaps
-from capekit.structures import Episode
-
-ALIAS = dict(capeformer=[('encoder_sample.', 'encoder_query.')])
-CONFIG = dict(capeformer='configs/_base_/models/capeformer_r50.py', pomnet='configs/_base_/models/pomnet_r50.py',
-              fmmp='configs/_base_/models/fmmp-release_r50.py')
-
-
-def _case(shared, name):
-    path = shared / 'reference/parity'
-    spec = importlib.util.spec_from_file_location('parity_weights', path / 'weights.py')
-    weights = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(weights)
-    case = np.load(path / f'{name}.npz')
-    alias = ALIAS.get(name.split('_')[0], ())
-    state = weights.state_dict(json.loads(str(case['keys'])), int(case['seed']), alias)
-    state.update({key[3:]: case[key] for key in case.files if key.startswith('bn/')})
-    return case, {key: torch.from_numpy(np.array(value)) for key, value in state.items()}
-
-
-def _episode(case) -> Episode:
-    images = torch.from_numpy(case['images']).permute(0, 1, 4, 2, 3)
-    points, visible = torch.from_numpy(case['points']) / 256, torch.from_numpy(case['visible'])
-    return Episode(support_images=images[:, :-1], support_points=points[:, :-1], support_visible=visible[:, :-1],
-                   query_images=images[:, -1], query_points=points[:, -1], query_visible=visible[:, -1],
-                   num_keypoints=torch.from_numpy(case['counts']), links=[torch.zeros(0, 2, dtype=torch.long)] * 2,
-                   meta=[{}, {}])
 
 
 @pytest.mark.parametrize('name', ['capeformer_1shot', 'capeformer_5shot'])
-def test_capeformer(shared, repo, name):
-    case, state = _case(shared, name)
-    estimator = init_estimator(repo / CONFIG['capeformer'])
-    estimator.load_state_dict(convert('capeformer', state))
-    episode = _episode(case)
+def test_capeformer(shared, name):
+    case, episode, estimator = load_case(shared, name)
     prediction = estimator(episode, mode='predict')
     np.testing.assert_array_equal(prediction.extras['mask'], case['out/mask'])
     assert prediction.layers.shape == case['out/layers'].shape
@@ -63,11 +30,8 @@ def _check_losses(estimator, episode, case):
 
 
 @pytest.mark.parametrize('name', ['pomnet_1shot', 'pomnet_5shot'])
-def test_pomnet(shared, repo, name):
-    case, state = _case(shared, name)
-    estimator = init_estimator(repo / CONFIG['pomnet'])
-    estimator.load_state_dict(convert('pomnet', state))
-    episode = _episode(case)
+def test_pomnet(shared, name):
+    case, episode, estimator = load_case(shared, name)
     prediction = estimator(episode, mode='predict')
     np.testing.assert_array_equal(prediction.extras['mask'], case['out/mask'])
     # Padding included, though it is not computed slot by slot.
@@ -79,12 +43,8 @@ def test_pomnet(shared, repo, name):
 
 
 @pytest.mark.parametrize('name', ['fmmp_1shot', 'fmmp_5shot'])
-def test_fmmp(shared, repo, name):
-    case, state = _case(shared, name)
-    estimator = init_estimator(repo / CONFIG['fmmp'])
-    estimator.load_state_dict(convert('fmmp', state))
-    episode = _episode(case)
-    episode.links = [torch.tensor(links) for links in json.loads(str(case['out/skeletons']))]
+def test_fmmp(shared, name):
+    case, episode, estimator = load_case(shared, name)
     prediction = estimator(episode, mode='predict')
     extras = prediction.extras
     np.testing.assert_array_equal(extras['padded_points'], case['out/padded_points'][:, :-1])

@@ -34,6 +34,7 @@ METHODS = {
     'capeformer-detr_encoder': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.encoder': 'detr'}),
     'capeformer-one_stage': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.decoder_layers': 0}),
     'capeformer-cross_entropy': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.similarity_error': 'cross_entropy'}),
+    'capeformer-joint_pass': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.backbone_passes': 'joint'}),
     'capeformer-paper_reduction': (CAPEFORMER_CONFIG, {**CAPEFORMER, 'model.head.reduction': 'paper'}),
     'fmmp': (FMMP_CONFIG, FMMP),
     'fmmp-release': ('configs/fmmp/fmmp-release_r50_mp100.py', FMMP),

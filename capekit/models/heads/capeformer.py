@@ -58,7 +58,6 @@ class CapeFormerHead(nn.Module):
         channels: C of every token.
         num_heads, hidden_channels, dropout: of every transformer layer.
         identifier: 'fixed' (sine numbering of the slots), 'learned' or 'none' (table 5).
-        num_slots: the numbering's length; an identifier depends on it, not on how many keypoints a category has.
         num_slots: length of the numbering; an identifier depends on it, not on how many keypoints a category has.
         encoder_layers: layers of either encoder.
         decoder_layers: refine layers; 0 is the one-stage model, whose answer is the proposals (table 3).
@@ -148,15 +147,17 @@ class CapeFormerHead(nn.Module):
 
         The points reported per layer are read from the normalised token; the chain from layer to layer uses the plain
         one. Reported points keep the gradient of the point their layer started from, the chain does not: the loss of
-        layer l reaches the MLPs of layers l and l - 1.
+        layer l reaches the MLPs of layers l and l - 1. The chain also starts from a detached peak, but the position
+        encoding of the first layer keeps the peak's gradient (released), so that every layer's loss teaches matching.
         """
-        reports = []
+        reports, located = [], start
+        start = start.detach()
         for layer, mlp in zip(self.decoder, self.offset_mlps, strict=True):
-            chain = start.detach()
-            position = self.position_mlp(sine_points(chain, self.channels)) + identifiers
+            position = self.position_mlp(sine_points(located, self.channels)) + identifiers
             tokens = layer(tokens, position, pixels, pixel_position, masked)
             reports.append((inverse_sigmoid(start) + mlp(self.decoder_norm(tokens))).sigmoid())
-            start = (inverse_sigmoid(chain) + mlp(tokens)).sigmoid()  # equation 4
+            start = (inverse_sigmoid(start.detach()) + mlp(tokens)).sigmoid()  # equation 4
+            located = start.detach()
         return torch.stack(reports)
 
     def loss(self, prediction: Prediction, episode: Episode) -> dict:

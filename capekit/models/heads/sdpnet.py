@@ -14,21 +14,21 @@ from torch import Tensor, nn
 from capekit.choices import checked
 from capekit.errors import CapekitError
 from capekit.models.layers import (
+    Aggregation,
     AttentionStructure,
     ConcatenationStructure,
-    CrossInstanceLayer,
     DynamicDepthwise,
     FeedForward,
     GlobalStructure,
     GraphConvolutions,
-    InstanceAttention,
-    InstanceAverage,
+    KeypointFeatures,
     Matching,
     Modulation,
     PoseReconstruction,
     PostNormAttention,
     ProposalGenerator,
     RefinementStage,
+    SpaceReduction,
     Sparsity,
     Spread,
     edge_density,
@@ -44,29 +44,6 @@ from capekit.models.layers import (
 from capekit.models.losses import SimilarityError, keypoint_mean, matching_losses
 from capekit.registry import MODELS
 from capekit.structures import Episode, Prediction, Task
-
-Aggregation = Literal['average', 'weighted', 'interaction']
-
-
-class KeypointFeatures(nn.Module):
-    """Section 3.1: from the keypoint features of S instances to those of the category.
-
-    There is one for semantic and another for structural features. 'average' and 'weighted' (table 1) aggregate the
-    initial features, 'interaction' lets the instances exchange information first. The paper does not give the number of
-    rounds: here two, the least that can be called "iteratively".
-    """
-
-    def __init__(self, aggregation: Aggregation, layers: int, channels: int, heads: int, hidden: int, dropout: float):
-        super().__init__()
-        count = layers if aggregation == 'interaction' else 0
-        self.layers = nn.ModuleList(CrossInstanceLayer(channels, heads, hidden, dropout) for _ in range(count))
-        self.aggregate = InstanceAverage() if aggregation == 'average' else InstanceAttention(channels)
-
-    def forward(self, tokens: Tensor, labels: Tensor, seen: Tensor) -> tuple:
-        """tokens (B, S, K, C), labels (S, K, C), seen (B, S, K) bool -> features (B, K, C), weights (B, S, K)."""
-        for layer in self.layers:
-            tokens = layer(tokens, labels, seen)
-        return self.aggregate(tokens, seen)
 
 
 @MODELS.register_module()
@@ -93,16 +70,18 @@ class SDPNetHead(nn.Module):
         kernel_size: S of the dynamic kernels.
         stages: T; the paper does not give it, this is CapeFormer's.
         structure: how the prior structure is predicted (table 3): 'global', 'concatenation', 'attention', or 'none', no
-            graph convolution at all. The regressions pass through the same softmax as equation 3, so that rows sum to 1
-            in all cases.
+            graph convolution at all. The regressions pass through the same softmax as equation 3.
+        space_reduction: over the embedding spaces of 'attention': 'sum' (default, equation 3) or 'mean'.
         graph_layers: graph convolutions per stage and in the reconstruction; "all layers" of a stage are at least two.
         modulation: of the graph convolution (table 3): 'shared', 'fixed', or 'self', see `GraphConvolutions`.
         spread: factor of the sampling offsets (table 4): 'none', 'support', or 'difference', see `SamplingSpread`.
         shared_spread: one factor for all offsets of a keypoint, or one each.
         sampling_points: points that each head reads per stage; Deformable DETR's.
+        offset_unit: of the sampling offsets, see `DeformableAttention`. 64 (default) are the pixels of the paper's fine
+            map; None is a pixel of the map that is read: with ResNet-50 offsets then start up to half a crop away.
         mask_ratio: share of the support keypoints masked for reconstruction; the paper says "some".
         sparsity_form: 'l1' is equation 8 to the letter, which under the softmax of equation 3 is constant and has no
-            gradient; 'balanced' (default) is a form that has an effect, see `layers.sparsity`.
+            gradient; 'balanced' (default) has an effect, and the identity does not minimise it, see `layers.sparsity`.
         heatmap_weight, proposal_weight, stage_weight: of CapeFormer's loss, with its values; 0 leaves a term out.
         reconstruction_weight, sparsity_weight: of equations 7 and 8; the paper gives none. 0 leaves a term out.
         similarity_error: 'squared' or 'cross_entropy', as for CapeFormer.
@@ -118,9 +97,10 @@ class SDPNetHead(nn.Module):
                  encoder_layers: int = 3, query_features: Literal['low', 'high', 'dynamic'] = 'dynamic',
                  kernel_size: int = 7, stages: int = 3,
                  structure: Literal['attention', 'concatenation', 'global', 'none'] = 'attention',
-                 graph_layers: int = 2, modulation: Modulation = 'self', spread: Spread = 'difference',
-                 shared_spread: bool = True, sampling_points: int = 4, mask_ratio: float = 0.3,
-                 sparsity_form: Sparsity = 'balanced', heatmap_weight: float = 2.0, proposal_weight: float = 1.0,
+                 space_reduction: SpaceReduction = 'sum', graph_layers: int = 2, modulation: Modulation = 'self',
+                 spread: Spread = 'difference', shared_spread: bool = True, sampling_points: int = 4,
+                 offset_unit: int | None = 64, mask_ratio: float = 0.3, sparsity_form: Sparsity = 'balanced',
+                 heatmap_weight: float = 2.0, proposal_weight: float = 1.0,
                  stage_weight: float = 1.0, reconstruction_weight: float = 1.0, sparsity_weight: float = 0.1,
                  similarity_error: SimilarityError = 'squared', heatmap_size: int = 64, sigma: float = 2.0):
         super().__init__()
@@ -147,10 +127,10 @@ class SDPNetHead(nn.Module):
         self.activation = DynamicDepthwise(channels, kernel_size) if query_features == 'dynamic' else None
         self.structural: nn.Module | None = None
         self.structure: nn.Module | None = None
-        self.reconstruction: nn.Module | None = None
+        self.reconstruction: PoseReconstruction | None = None
         if structure != 'none':
             self.structural = KeypointFeatures(aggregation, interaction_layers, *transformer)
-            self.structure = (AttentionStructure(channels, num_heads) if structure == 'attention'
+            self.structure = (AttentionStructure(channels, num_heads, space_reduction) if structure == 'attention'
                               else ConcatenationStructure(channels) if structure == 'concatenation'
                               else GlobalStructure(channels, num_slots))
             if reconstruction_weight:
@@ -160,7 +140,8 @@ class SDPNetHead(nn.Module):
             graph = None
             if structure != 'none':
                 graph = GraphConvolutions(channels, graph_layers, modulation, num_slots, dropout)
-            self.stages.append(RefinementStage(*transformer, graph, spread, shared_spread, sampling_points))
+            self.stages.append(RefinementStage(*transformer, graph, spread, shared_spread, sampling_points,
+                                               offset_unit))
         # The parts shared with CapeFormer start as they do there.
         for part in self.modules():
             if isinstance(part, (PostNormAttention, FeedForward, ProposalGenerator)):
@@ -188,6 +169,8 @@ class SDPNetHead(nn.Module):
 
         `semantic` (B, K, C), `seen` (B, S, K) and `mask` (B, K) bool, `instance_weights` (B, S, K) of the semantic
         features; with a structure `structure` (B, K, K); with its reconstruction `reconstruction` (B, S, K, 2).
+        In training, keypoints are masked for the reconstruction, which has a structure of its own: the other one was
+        predicted with their positions.
         """
         shots, slots = support['seen'].shape[1:]
         if slots > self.num_slots:
@@ -199,13 +182,23 @@ class SDPNetHead(nn.Module):
             labels = labels + sine_numbers(shots, self.channels, initial.device)[:, None]
         semantic, instance_weights = self.semantic(initial, labels, seen)
         state = dict(semantic=semantic, instance_weights=instance_weights, mask=seen.any(1))
-        if self.structure is not None and self.structural is not None:
-            placed = initial + self.position_mlp(sine_points(support['points'], self.channels))
-            structural, _ = self.structural(placed, labels, seen)
-            state['structure'] = self.structure(structural, state['mask'])
+        if self.structure is not None:
+            points, shown = support['points'], seen
+            structure = state['structure'] = self._predict_structure(initial, points, labels, seen, shown)
             if self.reconstruction is not None:
-                state['reconstruction'] = self.reconstruction(support['points'], seen, semantic, state['structure'])
+                if self.training:
+                    shown = self.reconstruction.mask(seen)
+                    structure = self._predict_structure(initial, points, labels, seen, shown)
+                state['reconstruction'] = self.reconstruction(points, shown, semantic, structure)
         return state
+
+    def _predict_structure(self, initial: Tensor, points: Tensor, labels: Tensor, seen: Tensor,
+                           shown: Tensor) -> Tensor:
+        """(B, K, K) from features (B, S, K, C) and points (B, S, K, 2), which are read where `shown` (B, S, K)."""
+        assert self.structural is not None and self.structure is not None
+        position = self.position_mlp(sine_points(points, self.channels)) * shown[..., None]
+        structural, _ = self.structural(initial + position, labels, seen)
+        return self.structure(structural, seen.any(1))
 
     @staticmethod
     def _real(seen: Tensor, num_keypoints: Tensor) -> Tensor:

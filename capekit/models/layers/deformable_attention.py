@@ -71,11 +71,14 @@ class DeformableAttention(nn.Module):
         heads: M attention heads; M divides C.
         levels: L feature maps.
         points: P points that each head reads per map.
+        offset_unit: offsets are in pixels of their map (None, Deformable DETR's) or in this part of the map's side:
+            64 has them start as near to the reference on any map as they do on one of 64 x 64 pixels.
     """
 
-    def __init__(self, channels: int, heads: int = 8, levels: int = 3, points: int = 4):
+    def __init__(self, channels: int, heads: int = 8, levels: int = 3, points: int = 4,
+                 offset_unit: int | None = None):
         super().__init__()
-        self.heads, self.levels, self.points = heads, levels, points
+        self.heads, self.levels, self.points, self.offset_unit = heads, levels, points, offset_unit
         self.offsets = nn.Linear(channels, heads * levels * points * 2)
         self.weights = nn.Linear(channels, heads * levels * points)
         self.value_projection = nn.Linear(channels, channels)
@@ -83,7 +86,7 @@ class DeformableAttention(nn.Module):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """Head m starts by looking in the m-th of M directions, its p-th point p pixels away; all weights are equal."""
+        """Head m starts by looking in the m-th of M directions, its p-th point p units away; all weights are equal."""
         angle = torch.arange(self.heads) * (2 * math.pi / self.heads)
         direction = torch.stack((angle.cos(), angle.sin()), -1)
         direction = direction / direction.abs().amax(-1, keepdim=True)  # on a square, not on a circle
@@ -103,7 +106,7 @@ class DeformableAttention(nn.Module):
         Args:
             queries: (N, Q, C).
             references: (N, Q, 2) normalised x, y, or (N, Q, M, 2): one per head.
-            sizes: (H_l, W_l) of the maps; offsets are in pixels of their map.
+            sizes: (H_l, W_l) of the maps.
             spread: (N, Q) or (N, Q, M, L, P) factor for the offsets; None = 1.
 
         Returns:
@@ -116,7 +119,8 @@ class DeformableAttention(nn.Module):
         weights = self.weights(queries).unflatten(-1, (self.heads, -1)).softmax(-1).unflatten(-1, shape[1:])
         if references.dim() == 3:
             references = references[:, :, None]
-        scale = references.new_tensor([(width, height) for height, width in sizes])  # (L, 2)
+        scale = references.new_tensor([(self.offset_unit or width, self.offset_unit or height)
+                                       for height, width in sizes])  # (L, 2)
         return references[:, :, :, None, None] + offsets / scale[:, None], weights
 
     def forward(self, queries: Tensor, references: Tensor, maps: list, spread: Tensor | None = None) -> tuple:

@@ -19,7 +19,7 @@ class ProposalGenerator(nn.Module):
 
         The expectation over the whole map (equation 6) is supervised: the released code calls it the proposal. The
         expectation over the 3 x 3 window around the maximum (equations 2, 3), here the peak, is where the decoder
-        starts. Both are normalised; the score is the window's share of the map.
+        starts. Both are normalised and keep their gradient; the score is the window's share of the map.
         """
         height, width = size
         keypoints = self.support_projection(keypoints)
@@ -31,11 +31,10 @@ class ProposalGenerator(nn.Module):
         centres = torch.stack((x, y), -1).flatten(0, 1).to(probability.dtype)  # (HW, 2)
         proposals = probability @ centres
 
-        with torch.no_grad():
-            best = similarity.argmax(-1, keepdim=True)
-            cell = torch.arange(height * width, device=pixels.device)
-            near = ((cell // width - best // width).abs() <= 1) & ((cell % width - best % width).abs() <= 1)
-            window = probability * near
-            scores = window.sum(-1)
-            peaks = (window / (scores[..., None] + 1e-10)) @ centres
+        best = similarity.argmax(-1, keepdim=True)
+        cell = torch.arange(height * width, device=pixels.device)
+        near = ((cell // width - best // width).abs() <= 1) & ((cell % width - best % width).abs() <= 1)
+        window = probability * near
+        scores = window.sum(-1)
+        peaks = (window / (scores[..., None] + 1e-10)) @ centres
         return similarity.unflatten(-1, size), proposals, peaks, scores

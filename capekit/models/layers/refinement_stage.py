@@ -18,11 +18,11 @@ class RefinementStage(nn.Module):
     """
 
     def __init__(self, channels: int, heads: int, hidden: int, dropout: float, graph: nn.Module | None, spread: Spread,
-                 shared_spread: bool, points: int):
+                 shared_spread: bool, points: int, offset_unit: int | None):
         super().__init__()
         self.graph = graph
         self.self_attention = PostNormAttention(channels, heads, dropout)
-        self.deformable = DeformableAttention(channels, heads, levels=1, points=points)
+        self.deformable = DeformableAttention(channels, heads, levels=1, points=points, offset_unit=offset_unit)
         self.spread = None
         if spread != 'none':
             self.spread = SamplingSpread(channels, spread, () if shared_spread else (heads, 1, points))

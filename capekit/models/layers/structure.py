@@ -1,7 +1,7 @@
 """A category's prior structure: how much keypoint i listens to keypoint j, predicted from the support (SDPNet, 3.3).
 
-The three predictors of table 3 return (B, K, K) with rows that sum to 1; rows and columns of keypoints that are not
-`valid` are 0. They differ only in how a strength is predicted.
+The three predictors of table 3 return (B, K, K), softmaxes over each row; rows and columns of keypoints that are not
+`valid` are 0. They differ only in how a strength is predicted. Rows sum to 1, or to the number of embedding spaces.
 """
 
 from typing import Literal
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .masking import masked_mean, masked_softmax
 
 Sparsity = Literal['balanced', 'l1']
+SpaceReduction = Literal['sum', 'mean']
 
 
 def _rows(strengths: Tensor, valid: Tensor) -> Tensor:
@@ -23,13 +24,16 @@ def _rows(strengths: Tensor, valid: Tensor) -> Tensor:
 class AttentionStructure(nn.Module):
     """Scaled inner products in several embedding spaces (equation 3, "multi-head attention").
 
-    The mean over the spaces, not their sum: the graph convolution's matrix absorbs the factor, and rows sum to 1
-    however many spaces there are.
+    Args:
+        channels: C of the tokens.
+        spaces: embedding spaces; they divide C.
+        reduction: over the spaces: 'sum', as in equation 3, so that rows sum to `spaces`; 'mean', so that they sum to 1
+            however many there are. A stage of two graph convolutions starts `spaces` squared times weaker with it.
     """
 
-    def __init__(self, channels: int, spaces: int):
+    def __init__(self, channels: int, spaces: int, reduction: SpaceReduction = 'sum'):
         super().__init__()
-        self.spaces = spaces
+        self.spaces, self.reduction = spaces, reduction
         self.theta = nn.Linear(channels, channels, bias=False)
         self.phi = nn.Linear(channels, channels, bias=False)
 
@@ -38,7 +42,8 @@ class AttentionStructure(nn.Module):
         theta, phi = (linear(tokens).unflatten(-1, (self.spaces, -1)).transpose(1, 2)  # (B, spaces, K, C / spaces)
                       for linear in (self.theta, self.phi))
         strengths = theta @ phi.transpose(-2, -1) / theta.shape[-1] ** 0.5
-        return _rows(strengths, valid).mean(1)  # equation 3
+        rows = _rows(strengths, valid)
+        return rows.sum(1) if self.reduction == 'sum' else rows.mean(1)  # equation 3
 
 
 class ConcatenationStructure(nn.Module):
@@ -91,21 +96,32 @@ def edge_density(structure: Tensor, valid: Tensor) -> Tensor:
     return structure_edges(structure).sum((1, 2)) / (count * (count - 1)).clamp(min=1)
 
 
+def shares(structure: Tensor) -> Tensor:
+    """(B, K, K) -> the same, every row divided by its sum: how much of its attention i gives to j."""
+    return structure / structure.sum(-1, keepdim=True).clamp(min=torch.finfo(structure.dtype).tiny)
+
+
 def sparsity(structure: Tensor, valid: Tensor, form: Sparsity = 'balanced') -> Tensor:
     """Equation 8, in the paper's form or in one that has an effect: the mean over the pairs of valid keypoints.
 
-    The strengths of a row are positive and sum to 1, so 'l1', the mean of |A_ij| as in the paper, is 1 / K whatever the
-    structure and has no gradient. 'balanced' is the mean of sqrt(A_ij * B_j), where B_j is how much all keypoints
-    together listen to j. It is smallest, 1 / K, if each keypoint listens to one other and is listened to by one, and
-    1 / sqrt(K) if all listen to all alike. Without B_j the quickest way down is for all to listen to the same keypoint,
-    which is sparse and says nothing; with it, that is as bad as listening to all.
+    Either form reads the `shares` A of a structure, whatever its rows sum to. They are positive and sum to 1, so 'l1',
+    the mean of |A_ij| as in the paper, is 1 / K whatever the structure and has no gradient.
+
+    'balanced' is the mean of sqrt(A_ij * B_j), where B_j is how much all keypoints together listen to j. It is smallest
+    if each keypoint listens to one other and is listened to by one: 1 / K, against 1 / sqrt(K) if all listen to all
+    alike. Two structures that are sparse and say nothing are about as bad as the latter. If all listen to the same
+    keypoint, which without B_j would be the quickest way down, its B_j is K. If each listens to itself alone, the
+    identity, nothing is passed on: what a keypoint gives to itself counts as if given to all others alike.
 
     Returns:
         (B,).
     """
-    strength = structure.abs()
-    if form == 'balanced':
-        # The root's slope is infinite at 0: the small offset keeps its product with the softmax's slope finite.
-        strength = (structure * structure.sum(1, keepdim=True) + 1e-6).sqrt()
+    strength = shares(structure)
     pairs = valid[:, :, None] & valid[:, None]
+    if form == 'balanced':
+        own = strength.diagonal(dim1=-2, dim2=-1)[..., None]
+        others = pairs & ~torch.eye(valid.shape[1], dtype=torch.bool, device=valid.device)
+        strength = (strength + own / others.sum(-1, keepdim=True).clamp(min=1)) * others
+        # The root's slope is infinite at 0: the small offset keeps its product with the softmax's slope finite.
+        strength = (strength * strength.sum(1, keepdim=True) + 1e-6).sqrt()
     return (strength * pairs).sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)  # equation 8

@@ -85,3 +85,21 @@ def test_peak_is_the_window_around_the_maximum():
         expected = torch.stack(((window.sum(0) * centres).sum(), (window.sum(1) * centres).sum())) / window.sum()
         torch.testing.assert_close(answer.extras['peaks'][sample, k], expected, atol=1e-5, rtol=0)
         torch.testing.assert_close(answer.scores[sample, k], window.sum())
+
+
+def test_layers_teach_the_matching_through_the_first_position_encoding_alone():
+    torch.manual_seed(0)
+    head = CapeFormerHead(**SMALL, heatmap_weight=0, proposal_weight=0)
+    for parameter in head.offset_mlps.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+
+    def reached(layer):
+        head.zero_grad()
+        answer = ask(head, *_inputs(head))
+        losses = head.loss(answer, labels(torch.rand(2, 5, 2), torch.ones(2, 5, dtype=torch.bool)))
+        losses[f'l1_loss_layer{layer}'].backward()
+        return all(bool(p.grad is not None and p.grad.any()) for p in head.matching.proposals.parameters())
+
+    assert reached(0) and reached(2)
+    torch.nn.init.zeros_(head.position_mlp[2].weight)  # the coordinates themselves start detached
+    assert not reached(0) and not reached(2)

@@ -40,8 +40,8 @@ def _supports(inputs):
     return inputs[0]['points'], inputs[0]['seen']
 
 
-@pytest.mark.parametrize('option', ['aggregation', 'query_features', 'structure', 'modulation', 'spread',
-                                    'sparsity_form', 'similarity_error'])
+@pytest.mark.parametrize('option', ['aggregation', 'query_features', 'structure', 'space_reduction',
+                                    'modulation', 'spread', 'sparsity_form', 'similarity_error'])
 def test_unknown_choice_names_the_valid_ones(option):
     with pytest.raises(CapekitError, match=f"{option}='wrong' is not one of .*,"):
         SDPNetHead(**{**SMALL, option: 'wrong'})
@@ -124,6 +124,16 @@ def test_spread_reads_what_its_name_says():
     assert SamplingSpread(16, 'support')(query, support).shape == (1, 3)
 
 
+@pytest.mark.parametrize(('unit', 'farthest'), [(64, 4 / 64), (None, 4 / 8)])
+def test_sampling_starts_near_the_keypoint_on_a_coarse_map_too(unit, farthest):
+    head = SDPNetHead(**{**SMALL, 'in_channels': (12,), 'query_features': 'low', 'offset_unit': unit}).eval()
+    deformable = head.stages[0].deformable
+    points = torch.rand(1, 5, 2)
+    locations, _ = deformable.plan(torch.randn(1, 5, 16), points, [(8, 8)])
+    distance = (locations - points[:, :, None, None, None]).abs().amax()
+    torch.testing.assert_close(distance, torch.tensor(farthest))
+
+
 def test_masked_keypoints_are_known_through_edges_only():
     torch.manual_seed(0)
     reconstruction = PoseReconstruction(16, 2, ratio=1.0, dropout=0.0).eval()
@@ -134,11 +144,25 @@ def test_masked_keypoints_are_known_through_edges_only():
     for structure, knows in ((torch.eye(4), False), (torch.full((4, 4), 0.25), True)):
         first, second = (reconstruction(p, seen, semantic, structure[None])[0, 0, 0] for p in (points, moved))
         assert torch.allclose(first, second) is not knows
-    # In training, keypoints are masked (here all): where they are no longer matters.
-    reconstruction.train()
-    everywhere = torch.full((1, 4, 4), 0.25)
-    torch.testing.assert_close(reconstruction(points, seen, semantic, everywhere),
-                               reconstruction(moved, seen, semantic, everywhere))
+    assert not reconstruction.mask(seen).any()
+    reconstruction.ratio = 0.0
+    assert torch.equal(reconstruction.mask(seen), seen)
+
+
+def test_the_structure_of_the_reconstruction_does_not_know_where_masked_keypoints_are(monkeypatch):
+    head = _head(dropout=0.0).train()
+    support, query, counts, links = _inputs(head)
+    shown = torch.ones(2, 3, 5, dtype=torch.bool)
+    shown[..., 2] = False
+    monkeypatch.setattr(head.reconstruction, 'mask', lambda seen: seen & shown)
+    before = ask(head, support, query, counts, links).extras
+    support['points'][..., 2, :] += 0.1
+    after = ask(head, support, query, counts, links).extras
+    assert torch.equal(after['reconstruction'], before['reconstruction'])
+    assert not torch.allclose(after['structure'], before['structure'])  # that of the refinement does
+    support['points'][..., 1, :] += 0.1
+    assert not torch.allclose(ask(head, support, query, counts, links).extras['reconstruction'],
+                              before['reconstruction'])
 
 
 @pytest.mark.parametrize(('option', 'gone'), [

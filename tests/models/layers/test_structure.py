@@ -7,7 +7,9 @@ from capekit.models.layers import (
     AttentionStructure,
     ConcatenationStructure,
     GlobalStructure,
+    GraphConvolutions,
     edge_density,
+    shares,
     sparsity,
     structure_edges,
 )
@@ -27,9 +29,24 @@ def _inputs():
 def test_rows_are_distributions_over_valid_keypoints(kind):
     tokens, valid = _inputs()
     structure = PREDICTORS[kind]()(tokens, valid)
-    torch.testing.assert_close(structure.sum(-1), valid.float())
+    spaces = 4 if kind == 'attention' else 1
+    torch.testing.assert_close(structure.sum(-1), spaces * valid.float())
+    torch.testing.assert_close(shares(structure).sum(-1), valid.float())
     assert not structure[1, :, 5:].any() and (structure >= 0).all()
     assert not torch.allclose(structure[0, 0], structure[0, 1])  # keypoints listen to different keypoints
+
+
+def test_spaces_are_summed_as_in_equation_3_or_averaged():
+    tokens, valid = _inputs()
+    predictor, graph = AttentionStructure(16, 4), GraphConvolutions(16, 2, dropout=0.0)
+    graph.norm = torch.nn.Identity()
+    updates = {}
+    for reduction in ('sum', 'mean'):
+        predictor.reduction = reduction
+        structure = predictor(tokens, valid)
+        updates[reduction] = graph(tokens, structure) - tokens
+        torch.testing.assert_close(sparsity(structure, valid, 'l1'), torch.tensor([1 / 8, 1 / 5]))
+    torch.testing.assert_close(updates['sum'], 16 * updates['mean'], rtol=1e-3, atol=1e-4)  # two layers
 
 
 @pytest.mark.parametrize('kind', PREDICTORS)
@@ -49,8 +66,25 @@ def test_the_literal_norm_is_constant_and_the_balanced_form_acts(kind):
 def test_the_balanced_form_is_least_for_few_edges_either_way():
     valid = torch.ones(1, 9, dtype=torch.bool)
     pairs, everyone, one = torch.eye(9).roll(1, 0)[None], torch.full((1, 9, 9), 1 / 9), torch.eye(9)[:1].expand(1, 9, 9)
-    for structure, expected in ((pairs, 1 / 9), (everyone, 1 / 3), (one, 1 / 3)):
-        torch.testing.assert_close(sparsity(structure, valid), torch.tensor([expected]), atol=1e-3, rtol=0)
+    for structure, expected in ((pairs, 0.111), (everyone, 0.314), (torch.eye(9)[None], 0.314), (one, 0.292)):
+        torch.testing.assert_close(sparsity(structure, valid), torch.tensor([expected]), atol=2e-3, rtol=0)
+        torch.testing.assert_close(sparsity(8 * structure, valid), sparsity(structure, valid))
+
+
+def test_the_balanced_form_leaves_a_graph_that_passes_nothing():
+    """From near the identity, which a form that counts a keypoint's own share would make its minimum."""
+    torch.manual_seed(0)
+    logits = (torch.randn(1, 10, 10) + 5 * torch.eye(10)).requires_grad_()
+    valid = torch.ones(1, 10, dtype=torch.bool)
+    assert logits.softmax(-1).diagonal(dim1=1, dim2=2).mean() > 0.85
+    optimizer = torch.optim.Adam([logits], lr=0.1)
+    for _ in range(200):
+        optimizer.zero_grad()
+        sparsity(logits.softmax(-1), valid).mean().backward()
+        optimizer.step()
+    structure = logits.softmax(-1)
+    assert structure.diagonal(dim1=1, dim2=2).max() < 0.05
+    assert structure_edges(structure).any(-1).all()
 
 
 def test_the_balanced_form_thins_a_structure_without_a_hub():

@@ -1,0 +1,249 @@
+"""Label a few images, get the keypoints of all others.
+
+    python tools/label.py --labelled five.json --images flies --out flies_labelled
+    python tools/label.py --labelled five.json --images film.mp4 --out film_labelled --smooth median:5 --format dlc
+
+OUT gets predictions.json (COCO with keypoint_scores), review.csv (the worst first), contact_sheet.jpg (the worst, and
+others at random), suggestions.csv (with --suggest), the formats asked for, run.json, and model.safetensors. A run that
+was interrupted goes on where it was. Correct predictions.json, and give it as --labelled of the next run.
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from capekit.apis import CapeInferencer
+from capekit.errors import CapekitError
+from capekit.interop import labels as label_files
+from capekit.labelling import output, sources, video
+from capekit.labelling.predictor import Boxes
+from capekit.labelling.records import PosePrediction
+from capekit.labelling.review import rank_worst_first, review_rows
+from capekit.labelling.sheet import contact_sheet, draw_image
+from capekit.progress import Bar, track
+
+FORMATS = {'coco': 'json', 'dlc': 'csv', 'dlc-h5': 'h5', 'lp': 'csv', 'slp': 'slp', 'csv': 'csv'}
+DRAWN, SHEET, REVIEW, SUGGESTIONS = 'drawn', 'contact_sheet.jpg', 'review.csv', 'suggestions.csv'
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--labelled', required=True, type=Path, metavar='FILE',
+                        help='COCO keypoint file with one category; its file names are relative to --images')
+    parser.add_argument('--images', required=True, metavar='DIR|GLOB|VIDEO', help='what to label')
+    parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder to write')
+    parser.add_argument('--config', metavar='CFG', help='of a method; default: ImageNet features from pip')
+    parser.add_argument('--checkpoint', metavar='CKPT', help='of that config')
+    parser.add_argument('--boxes', default='find', metavar='FILE|find|whole',
+                        help='JSON {file name: [[x, y, w, h], ...]}, find (the default), or the whole image')
+    parser.add_argument('--animals', type=int, default=1, metavar='N', help='to find in an image at most; default: 1')
+    parser.add_argument('--adapt', type=float, default=60, metavar='SECONDS',
+                        help='longest time for training on the labelled images, at most 200 steps a minute; 0 = none; '
+                             'default: 60. Measuring the errors takes up to two and a half times as long again')
+    parser.add_argument('--format', nargs='+', default=[], choices=FORMATS, metavar='FORMAT',
+                        help=f'further files: {", ".join(FORMATS)}')
+    parser.add_argument('--review', type=int, metavar='N', help='length of the review list; default: all')
+    parser.add_argument('--suggest', type=int, metavar='N', help='suggest so many images to label next')
+    parser.add_argument('--smooth', metavar='median:N', help='videos: the median of N frames, in files of its own')
+    parser.add_argument('--stride', type=int, default=1, metavar='N', help='videos: every N-th frame; default: 1')
+    parser.add_argument('--draw', action='store_true', help='draw every image, in OUT/drawn')
+    parser.add_argument('--device', default='cpu', help='such as cpu or cuda:0')
+    parser.add_argument('--seed', type=int, default=0, help='of every random draw; default: 0')
+    parser.add_argument('--overwrite', action='store_true', help='remove what an earlier run left in OUT')
+    Run(parser.parse_args()).go()
+
+
+class Run:
+    """One call of the command."""
+
+    def __init__(self, args: argparse.Namespace):
+        self.args = args
+        self.is_video = sources.is_video(args.images)
+        self.folder = sources.folder_of(args.images)
+        self.smooth = video.parse_smooth(args.smooth)
+        for option, set_ in (('--smooth', self.smooth), ('--stride', args.stride != 1)):
+            if set_ and not self.is_video:
+                raise CapekitError(f'{option} is for videos; {args.images} is none')
+        for option in ('review', 'suggest'):
+            if getattr(args, option) is not None and getattr(args, option) < 1:
+                raise CapekitError(f'--{option} {getattr(args, option)}: must be 1 or more')
+        self.boxes = read_boxes(args.boxes)
+
+    def go(self) -> None:
+        args = self.args
+        inferencer = CapeInferencer(args.config, args.checkpoint, args.device)
+        names = [] if self.is_video else sources.list_images(args.images)
+        request = self._request()
+        if args.overwrite:
+            clear(args.out)
+        run = output.RunFolder(args.out, request)
+        if run.model.exists():
+            inferencer.load(run.model)
+            inferencer.images = self.folder
+        else:
+            with Progress() as progress:
+                print(inferencer.fit(args.labelled, args.images, args.adapt, args.seed, progress=progress))
+            inferencer.save(run.model)
+        labelled = set(inferencer.settings['labelled'])
+        self._predict(inferencer, run, [name for name in names if name not in labelled])
+        self._finish(inferencer, run)
+
+    def _request(self) -> dict:
+        """What the results depend on."""
+        args = self.args
+        kept = ('labelled', 'images', 'config', 'checkpoint', 'boxes', 'animals', 'adapt', 'stride', 'smooth', 'format',
+                'review', 'suggest', 'draw', 'seed')
+        files = [args.labelled, *(Path(path) for path in (args.config, args.checkpoint, args.boxes)
+                                  if path and Path(path).is_file())]
+        return {name: value if isinstance(value := getattr(args, name), (int, float, list)) or value is None else
+                str(value) for name in kept} | {'sha256': {str(path): digest(path) for path in files}}
+
+    def _predict(self, inferencer: CapeInferencer, run: output.RunFolder, names: list[str]) -> None:
+        """Fill the journal; whole groups that it holds are not answered again."""
+        predictor = inferencer.predictor
+        assert predictor is not None  # fit or load made one
+        done = sum(len(group) for group in run.groups())
+        if self.is_video:
+            total = sources.count_frames(self.args.images, self.args.stride)
+            pictures = sources.read_frames(self.args.images, self.args.stride, done * self.args.stride)
+        else:
+            total, pictures = len(names), sources.read_pictures(names[done:], self.folder)
+        if done:
+            print(f'{done} of {total} were labelled before; going on')
+        groups = predictor.predict(pictures, self.boxes, self.args.animals)
+        for group in track(groups, max(0, total - done), 'labelling', len):
+            run.append(group)
+
+    def _finish(self, inferencer: CapeInferencer, run: output.RunFolder) -> None:
+        """Everything that is written once all images are answered."""
+        args, settings = self.args, inferencer.settings
+        records = [record for group in run.groups() for record in group]
+        frames = [output.predictions_of(record) for record in records]
+        if self.is_video:
+            frames = list(video.follow(frames))
+        predictions = [prediction for frame in frames for prediction in frame]
+        if self.is_video:
+            video.flag_jumps(predictions)
+        ranked = rank_worst_first(predictions)
+        about = settings['category'], settings['names'], settings['links']
+        sets = {'predictions': predictions}
+        if self.smooth:
+            sets['smoothed'] = video.smoothed(predictions, self.smooth)
+        for name, own in sets.items():
+            labels = output.to_labels(records, own, *about)
+            for form in dict.fromkeys(['coco', *args.format]):
+                path = args.out / file_name(name, form, args.format)
+                label_files.write(path, form, labels, overwrite=True)
+        output.write_rows(args.out / REVIEW, review_rows(ranked[:args.review], settings['names']))
+        contact_sheet(args.out / SHEET, ranked, self._read, settings['links'], args.seed)
+        if args.suggest:
+            chosen = inferencer.suggest(predictions, args.suggest, self.folder, args.seed)
+            output.write_rows(args.out / SUGGESTIONS, [['image', 'frame', 'reason'], *(
+                [s.prediction.image, '' if s.prediction.frame is None else s.prediction.frame, s.reason]
+                for s in chosen)])
+        if args.draw:
+            self._draw(records, frames, settings['links'])
+        broken = [dict(image=record['image'], frame=record['frame'], fault=record['fault'])
+                  for record in records if record['fault']]
+        run.complete(dict(images=len(records), animals=len(predictions), broken=broken, fit=settings['report'],
+                          model_sha256=digest(run.model)))
+        for entry in broken:
+            print(f'left out: {entry["fault"]}')
+        print(f'{args.out}: {len(predictions)} animals in {len(records) - len(broken)} images; look at {SHEET}, then '
+              f'{REVIEW}')
+
+    def _read(self, prediction: PosePrediction) -> np.ndarray | None:
+        if self.is_video:
+            found = next(islice(sources.read_frames(self.args.images, 1, prediction.frame or 0), 1), None)
+            return None if found is None else found.image
+        return next(sources.read_pictures([prediction.image], self.folder)).image
+
+    def _draw(self, records: list[dict], frames: list[list[PosePrediction]], links: list) -> None:
+        pictures = (sources.read_frames(self.args.images, self.args.stride) if self.is_video else
+                    sources.read_pictures([record['image'] for record in records], self.folder))
+        for picture, predictions in zip(pictures, frames, strict=False):
+            if picture.image is not None:
+                name = Path(picture.name) if picture.frame is None else Path(f'{picture.frame:06}')
+                draw_image(self.args.out / DRAWN / name.with_suffix('.jpg'), picture.image, predictions, links)
+
+
+class Progress:
+    """Shows what a fit is doing, on a terminal."""
+
+    def __init__(self) -> None:
+        self.bar: Bar | None = None
+        self.what = ''
+
+    def __enter__(self) -> 'Progress':
+        return self
+
+    def __call__(self, what: str, share: float) -> None:
+        if what != self.what:
+            self.__exit__()
+            self.what = what
+            if Bar.wanted():
+                self.bar = Bar(what, 100)
+            else:
+                print(f'{what} ...', flush=True)
+        if self.bar is not None:
+            self.bar.update(int(100 * share))
+
+    def __exit__(self, *_) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+        self.bar = None
+
+
+def read_boxes(text: str) -> Boxes:
+    """'find', 'whole', or the boxes in a JSON file.
+
+    Raises:
+        CapekitError: no such file, or not {file name: [[x, y, w, h], ...]}.
+    """
+    if text in ('find', 'whole'):
+        return text
+    try:
+        content = json.loads(Path(text).read_text())
+    except OSError as error:
+        raise CapekitError(f'--boxes {text}: cannot be read ({error.strerror}); valid: find, whole, or a JSON '
+                           'file') from None
+    except ValueError:
+        raise CapekitError(f'--boxes {text}: not JSON') from None
+    if not isinstance(content, dict) or not all(isinstance(boxes, list) for boxes in content.values()):
+        raise CapekitError(f'--boxes {text}: expected {{file name: [[x, y, w, h], ...]}}')
+    return content
+
+
+def file_name(name: str, form: str, asked: list[str]) -> str:
+    """Such as predictions.json; formats that share a suffix are told apart by their names."""
+    suffix = FORMATS[form]
+    shared = sum(FORMATS[other] == suffix for other in asked) > 1 and form != 'coco'
+    return f'{name}_{form}.{suffix}' if shared else f'{name}.{suffix}'
+
+
+def clear(folder: Path) -> None:
+    """Remove what a run writes, and nothing else."""
+    for name in (output.STATE, output.JOURNAL, output.MODEL, REVIEW, SHEET, SUGGESTIONS):
+        (folder / name).unlink(missing_ok=True)
+    for stem in ('predictions', 'smoothed'):
+        for form, suffix in FORMATS.items():
+            for name in (f'{stem}.{suffix}', f'{stem}_{form}.{suffix}'):
+                (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / DRAWN, ignore_errors=True)
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file's bytes.
+
+    Raises:
+        CapekitError: it cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise CapekitError(f'{path}: cannot be read ({error.strerror})') from None
