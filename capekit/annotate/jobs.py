@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 BOXES = ('find', 'drawn', 'whole')
 SUFFIXES = {'coco': '.json', 'dlc': '.csv', 'dlc-h5': '.h5', 'lp': '.csv', 'slp': '.slp', 'csv': '.csv'}
 TRIED = 12
+MODEL = 'model.safetensors'
 RANDOM_SHARE = 0.1
 
 
@@ -91,13 +91,18 @@ class Jobs:
         self.work.start('adapting', lambda progress: self._adapt(content, seconds, progress))
 
     def _adapt(self, content: dict, seconds: float, progress: Callable[[float, str], None]) -> str:
-        from capekit.apis import CapeInferencer  # here, since torch takes seconds to import, and the page does not need it
+        # Imported here, since torch takes seconds, and the page does not need it.
+        from capekit.apis import CapeInferencer
         own = self.project.own
         write_json(own / 'labels.json', content)
-        inferencer = CapeInferencer(self._config, self._checkpoint, device=self._device)
-        report = inferencer.fit(own / 'labels.json', self.project.folder, adapt_seconds=seconds,
-                                progress=lambda part: progress(part, 'learning from the labelled images'))
-        inferencer.save(own / 'model')
+        inferencer = CapeInferencer(self._config, self._checkpoint, self._device)
+        parts = dict(checking=(0.0, 0.65), adapting=(0.65, 0.3))  # where each part starts and its share of the time
+
+        def tell(what: str, share: float) -> None:
+            start, part = parts.get(what, (0.95, 0.05))
+            progress(start + part * share, what)
+        report = inferencer.fit(own / 'labels.json', self.project.folder, adapt_seconds=seconds, progress=tell)
+        inferencer.save(own / MODEL)
         write_json(own / 'report.json', report.as_dict())
         return f'{report.supports} labelled animals, {report.model} model'
 
@@ -108,10 +113,12 @@ class Jobs:
             return {}
         report = json.loads(path.read_text())
         rows = [dict(name=row['name'], supports=row['supports'], error=_percent(row['error']),
-                     low=_percent(row['interval'][0]), high=_percent(row['interval'][1])) for row in report['keypoints']]
+                     low=_percent(row['interval'][0]), high=_percent(row['interval'][1]))
+                for row in report['keypoints']]
         notes = [f'Model: {report["model"]}. Errors: {report["measured_with"]}.']
         if not report['calibrated']:
-            notes.append('Too few left-out points to say how far off predictions will be; the order of review still works.')
+            notes.append('Too few left-out points to say how far off predictions will be; the order of review still '
+                         'works.')
         return dict(rows=rows, notes=notes)
 
     def predict(self, boxes: str, animals: int, only_twelve: bool) -> None:
@@ -124,7 +131,7 @@ class Jobs:
             raise CapekitError(f'boxes {boxes!r}: one of {", ".join(BOXES)}')
         if not 1 <= animals <= 100:
             raise CapekitError('between 1 and 100 animals per image')
-        if not (self.project.own / 'model').exists():
+        if not (self.project.own / MODEL).is_file():
             raise CapekitError('adapt to the labelled images first, under Check')
         names = [name for name in self.project.images() if not self._is_labelled(name)]
         if only_twelve:
@@ -139,33 +146,38 @@ class Jobs:
 
     def _predict(self, kind: str, names: list[str], boxes: str, animals: int, progress) -> str:
         from capekit.apis import CapeInferencer
-        inferencer = CapeInferencer.load(self.project.own / 'model', device=self._device)
+        from capekit.labelling.review import rank_worst_first
+        inferencer = CapeInferencer(self._config, self._checkpoint, self._device).load(self.project.own / MODEL)
         given = self._drawn_boxes(names) if boxes == 'drawn' else {'find': None, 'whole': 'whole'}[boxes]
-        paths = [self.project.folder / name for name in names if boxes != 'drawn' or name in given]
-        if not paths:
-            raise CapekitError('no box is drawn in an image without points; draw boxes under Label, with b')
-        found: list['PosePrediction'] = []
-        for prediction in inferencer.predict(paths, boxes=given, animals=animals, broken=lambda path, error: None):
+        paths = [str(self.project.folder / name) for name in names]
+        if boxes == 'drawn':
+            paths = [path for path in paths if path in given]
+            if not paths:
+                raise CapekitError('no box is drawn in an image without points; draw boxes under Label, with b')
+        found: list[PosePrediction] = []
+        progress(0.0, 'finding animals' if boxes == 'find' else 'predicting')
+        for prediction in inferencer.predict(paths, given, animals):
             found.append(prediction)
-            progress(min(len(found) / len(paths), 0.99), f'{len(found)} of {len(paths)} images')
-        inferencer.rank(found)
-        write_json(self.project.own / f'{kind}.json', self._as_records(found))
+            done = 1 + paths.index(prediction.image)
+            progress(0.99 * done / len(paths), f'{done} of {len(paths)} images')
+        write_json(self.project.own / f'{kind}.json', self._as_records(rank_worst_first(found)))
         if kind == 'predict':
             self.project.forget_decisions()
         return f'{len(found)} animals in {len({prediction.image for prediction in found})} images'
 
     def _drawn_boxes(self, names: list[str]) -> dict[str, list[list[float]]]:
-        drawn = {name: [animal.box for animal in self.project.state.animals.get(name, {}).values() if animal.box]
-                 for name in names}
-        return {name: boxes for name, boxes in drawn.items() if boxes}
+        animals = self.project.state.animals
+        drawn = {str(self.project.folder / name):
+                 [animal.box for animal in animals.get(name, {}).values() if animal.box] for name in names}
+        return {path: boxes for path, boxes in drawn.items() if boxes}
 
     def _as_records(self, found: list['PosePrediction']) -> list[dict]:
-        """JSON-able predictions in the order of review, a fixed random tenth marked and spread from the first on."""
+        """JSON-able predictions, the worst first, a fixed random tenth of them marked."""
         ids = [item['id'] for item in self.project.state.keypoints]
-        ordered = sorted(found, key=lambda prediction: prediction.rank)
-        random = set(np.random.default_rng(0).permutation(len(ordered))[:max(1, round(RANDOM_SHARE * len(ordered)))].tolist())
+        share = max(1, round(RANDOM_SHARE * len(found)))
+        random = set(np.random.default_rng(0).permutation(len(found))[:share].tolist())
         records = []
-        for number, prediction in enumerate(ordered):
+        for number, prediction in enumerate(found):
             shown = [(key, k) for k, key in enumerate(ids) if np.isfinite(prediction.points[k]).all()]
             records.append(dict(
                 image=Path(prediction.image).name, animal=f'p{prediction.animal + 1}', box=prediction.box.tolist(),
@@ -186,7 +198,7 @@ class Jobs:
 
     def formats(self) -> list[dict]:
         """What `export` can write: `name` and a line `about` each."""
-        return [dict(name=name, about=format_.title) for name, format_ in label_files.FORMATS.items() if name in SUFFIXES]
+        return [dict(name=name, about=format.title) for name, format in label_files.FORMATS.items() if name in SUFFIXES]
 
     def export(self, formats: list[str]) -> dict:
         """Write labels, and predictions that nobody has decided on, to `capekit/export`.
@@ -224,14 +236,17 @@ class Jobs:
         ids = [item['id'] for item in state.keypoints]
         predicted: dict[str, list[dict]] = {}
         for record in self.predictions('predict')['predictions']:
-            if record['animal'] not in state.decisions.get(record['image'], {}) and not self._is_labelled(record['image']):
+            decided = record['animal'] in state.decisions.get(record['image'], {})
+            if not decided and not self._is_labelled(record['image']):
                 predicted.setdefault(record['image'], []).append(record)
         images = []
         for name in project.images():
-            animals = [_animal(ids, animal.points, animal.box, animal.origin) for animal in state.animals.get(name, {}).values()]
+            animals = [_animal(ids, animal.points, animal.box, animal.origin)
+                       for animal in state.animals.get(name, {}).values()]
             animals += [_animal(ids, record['points'], record['box'], 'predicted', record['scores'], record['rank'])
                         for record in predicted.get(name, [])]
-            images.append(label_files.LabelledImage(name, project.size(name), [each for each in animals if each is not None]))
+            shown = [animal for animal in animals if animal is not None]
+            images.append(label_files.LabelledImage(name, project.size(name), shown))
         order = {key: number for number, key in enumerate(ids)}
         return label_files.LabelSet(images, [item['name'] for item in state.keypoints],
                                     [[order[a], order[b]] for a, b in state.links], state.category)

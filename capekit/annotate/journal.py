@@ -44,8 +44,8 @@ class Journal:
             try:
                 changes.append(json.loads(line))
             except ValueError:
-                raise CapekitError(f'{self.path}: line {number} is not a change; restore the file from a copy, or delete '
-                                   'the line') from None
+                raise CapekitError(f'{self.path}: line {number} is not a change; restore the file from a copy, or '
+                                   'delete the line') from None
         return changes
 
     def append(self, change: dict) -> None:

@@ -24,7 +24,7 @@ class Animal:
     """One labelled animal of an image.
 
     Attributes:
-        points: keypoint id -> [x, y, visibility], in pixels of the image as a viewer shows it, pixel centres at integers.
+        points: keypoint id -> [x, y, visibility], in pixels of the image as viewers show it; centres are integers.
         box: [x, y, width, height] or None.
         origin: one of `ORIGINS`.
     """
@@ -43,7 +43,7 @@ class State:
     links: list[list[str]] = field(default_factory=list)
     pairs: list[list[str]] = field(default_factory=list)
     animals: dict[str, dict[str, Animal]] = field(default_factory=dict)  # image -> animal id -> Animal
-    decisions: dict[str, dict[str, str]] = field(default_factory=dict)  # image -> animal id -> accept, correct or reject
+    decisions: dict[str, dict[str, str]] = field(default_factory=dict)  # image -> animal id -> accept, correct, reject
 
     def apply(self, change: dict) -> None:
         """Take over one change of the journal."""
@@ -198,8 +198,8 @@ class Project:
                         continue
                     box = animal.box or box_of(table[table[:, 2] > 0, :2], (width, height))
                     annotations.append(dict(
-                        id=len(annotations) + 1, image_id=number, category_id=1, bbox=box, area=box[2] * box[3], iscrowd=0,
-                        keypoints=table.reshape(-1).tolist(), num_keypoints=int((table[:, 2] > 0).sum())))
+                        id=len(annotations) + 1, image_id=number, category_id=1, bbox=box, area=box[2] * box[3],
+                        iscrowd=0, keypoints=table.reshape(-1).tolist(), num_keypoints=int((table[:, 2] > 0).sum())))
             category = dict(id=1, name=state.category, supercategory=state.category,
                             keypoints=[item['name'] for item in state.keypoints],
                             skeleton=[[order[a], order[b]] for a, b in state.links])

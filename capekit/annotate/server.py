@@ -98,7 +98,8 @@ class Handlers:
         return JSONResponse({})
 
     async def animal(self, request: Request) -> Response:
-        body = await _body(request, image=str, animal=str, points=dict, box=(list, type(None)), deleted=bool, origin=str)
+        body = await _body(request, image=str, animal=str, points=dict, box=(list, type(None)), deleted=bool,
+                           origin=str)
         await run_in_threadpool(lambda: self._project.set_animal(**body))
         return JSONResponse({})
 

@@ -27,7 +27,8 @@ class Work:
             state = dict(self._state)
         spent = time.monotonic() - state.pop('started')
         fraction = state['fraction']
-        state['seconds_left'] = round(spent * (1 - fraction) / fraction) if state['running'] and fraction > 0.02 else None
+        known = state['running'] and fraction > 0.02
+        state['seconds_left'] = round(spent * (1 - fraction) / fraction) if known else None
         return state
 
     def start(self, kind: str, job: Callable[[Callable[[float, str], None]], str]) -> None:
@@ -40,7 +41,8 @@ class Work:
             if self._state['running']:
                 raise CapekitError(f'{self._state["kind"]} is still running; stop it first')
             self._stop.clear()
-            self._state = dict(kind=kind, running=True, fraction=0.0, text='starting', error=None, started=time.monotonic())
+            self._state = dict(kind=kind, running=True, fraction=0.0, text='starting', error=None,
+                               started=time.monotonic())
         self._thread = threading.Thread(target=self._run, args=(job,), daemon=True)
         self._thread.start()
 

@@ -19,14 +19,15 @@ VIDEO_TYPES = ('.mp4', '.avi', '.mov', '.mkv', '.m4v', '.mpg', '.mpeg', '.webm')
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('folder', type=Path, metavar='DIR|VIDEO', help='folder of the images, or a video whose frames are '
-                                                                       'written to a folder beside it')
-    parser.add_argument('--stride', type=int, default=25, help='of a video: take every n-th frame (default: %(default)s)')
+    parser.add_argument('folder', type=Path, metavar='DIR|VIDEO',
+                        help='folder of the images, or a video whose frames are written to a folder beside it')
+    parser.add_argument('--stride', type=int, default=25,
+                        help='of a video: take every n-th frame (default: %(default)s)')
     parser.add_argument('--config', help='config of the method; default: features that come with pip')
     parser.add_argument('--checkpoint', help="the method's weights")
     parser.add_argument('--device', default='cpu', help='such as cuda:0 (default: %(default)s)')
-    parser.add_argument('--host', default='127.0.0.1', help='where to listen (default: %(default)s, this machine only); '
-                                                            'anything else asks for a token')
+    parser.add_argument('--host', default='127.0.0.1',
+                        help='where to listen (default: %(default)s, this machine only); elsewhere a token is needed')
     parser.add_argument('--port', type=int, default=8765, help='0 takes a free one (default: %(default)s)')
     parser.add_argument('--no-browser', action='store_true', help='print the address without opening it')
     args = parser.parse_args()
@@ -66,8 +67,8 @@ def frames_of(video: Path, stride: int) -> Path:
     if not number:
         raise CapekitError(f'{video}: has no frame')
     if other := sorted({path.name for path in folder.glob(f'{video.stem}_*.png')} - taken):
-        raise CapekitError(f'{folder}: holds {other[0]}, which --stride {stride} does not take; give the stride of before, '
-                           'or move the folder away')
+        raise CapekitError(f'{folder}: holds {other[0]}, which --stride {stride} does not take; give the stride of '
+                           'before, or move the folder away')
     return folder
 
 
@@ -93,8 +94,8 @@ def main() -> None:
     print(f'{folder}: {len(project.images())} images; open {address} (Ctrl-C ends, everything is saved)', flush=True)
     if not args.no_browser:
         webbrowser.open(address)
-    server = uvicorn.Server(uvicorn.Config(Guard(create_app(project, jobs), args.host, port, token), log_level='warning',
-                                           timeout_graceful_shutdown=1))
+    app = Guard(create_app(project, jobs), args.host, port, token)
+    server = uvicorn.Server(uvicorn.Config(app, log_level='warning', timeout_graceful_shutdown=1))
     try:
         server.run(sockets=[listener])
     finally:
@@ -107,7 +108,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen()  # a browser that opens before the server runs waits, instead of being refused
+        listener.listen()  # a browser that comes before the server runs waits
     except (OSError, OverflowError) as error:
         raise CapekitError(f'cannot listen on {host}:{port} ({error}); choose another --port, 0 for any') from None
     return listener

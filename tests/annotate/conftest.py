@@ -26,6 +26,6 @@ def project(folder):
 
 @pytest.fixture
 def page(project):
-    """The running server of `project`: `request(method, path, body, **headers) -> (status, bytes, headers)`, `.port`."""
+    """The running server of `project`: `request(method, path, body, **headers)` gives status, bytes, headers."""
     with serve(project) as server:
         yield server

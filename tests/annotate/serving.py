@@ -32,7 +32,8 @@ def serve(project, host='127.0.0.1', token=None, max_bytes=50_000_000):
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         own = {'X-Capekit': '1'} if method != 'GET' else {}
         names = {key.replace('_', '-'): value for key, value in headers.items()}
-        connection.request(method, path, content, {key: value for key, value in {**own, **names}.items() if value is not None})
+        sent = {key: value for key, value in {**own, **names}.items() if value is not None}
+        connection.request(method, path, content, sent)
         response = connection.getresponse()
         return response.status, response.read(), dict(response.getheaders())
     yield SimpleNamespace(request=request, port=port, url=f'http://127.0.0.1:{port}/')

@@ -33,7 +33,8 @@ def test_renaming_and_reordering_touch_no_label(project):
     project.set_animal('frame_1.png', 'a1', {'k1': [3, 4, 2], 'k2': [30, 20, 1]})
     project.set_schema('mouse', [dict(id='k2', name='tail'), dict(id='k1', name='snout')], [['k1', 'k2']], [])
     content = project.coco()
-    assert content['categories'][0]['keypoints'] == ['tail', 'snout'] and content['categories'][0]['skeleton'] == [[1, 0]]
+    category = content['categories'][0]
+    assert category['keypoints'] == ['tail', 'snout'] and category['skeleton'] == [[1, 0]]
     assert content['annotations'][0]['keypoints'] == [30, 20, 1, 3, 4, 2]
 
 

@@ -22,14 +22,16 @@ def test_the_project_as_the_page_reads_it(page, project):
     status, body, headers = page.request('GET', '/api/project')
     content = json.loads(body)
     assert status == 200 and headers['content-security-policy'].startswith("default-src 'self'")
-    assert [image['name'] for image in content['images']] == ['broken.png', 'frame_1.png', 'frame_2.png', 'frame_10.png']
+    names = [image['name'] for image in content['images']]
+    assert names == ['broken.png', 'frame_1.png', 'frame_2.png', 'frame_10.png']
     assert content['images'][0]['problem'] and content['images'][1]['width'] == 60
     assert content['animals'] == {'frame_1.png': {'a1': dict(points={'k1': [3, 4, 2]}, box=None, origin='drawn')}}
 
 
 def test_images_by_name_and_nothing_else(page, project):
     assert page.request('GET', '/image/frame_1.png')[1] == (project.folder / 'frame_1.png').read_bytes()
-    for path in ('/image/..%2Fsecret.png', '/image/capekit%2Fchanges.jsonl', '/image/%2Fetc%2Fpasswd', '/image/changes.jsonl',
+    for path in ('/image/..%2Fsecret.png', '/image/capekit%2Fchanges.jsonl', '/image/%2Fetc%2Fpasswd',
+                 '/image/changes.jsonl',
                  '/static/..%2Fserver.py', '/static/%2e%2e/server.py', '/export/..%2Fchanges.jsonl'):
         status, body, _ = page.request('GET', path)
         assert status in (400, 404) and b'schema' not in body and b'root:' not in body and b'import' not in body, path
@@ -67,7 +69,8 @@ def test_elsewhere_than_on_this_machine_a_token_is_needed(project):
         assert page.request('GET', '/api/project', Cookie=cookie)[0] == 200
 
 
-@pytest.mark.parametrize('body', [b'', b'nonsense', b'[]', b'{}', b'{"image": 3}', json.dumps({**ANIMAL, 'more': 1}).encode(),
+@pytest.mark.parametrize('body', [b'', b'nonsense', b'[]', b'{}', b'{"image": 3}',
+                                  json.dumps({**ANIMAL, 'more': 1}).encode(),
                                   json.dumps({**ANIMAL, 'points': []}).encode(), b'{"a":' * 2000,
                                   json.dumps({**ANIMAL, 'points': {'k1': [3, float('inf'), 2]}}).encode()])
 def test_bodies_that_the_page_would_not_send(page, body):
@@ -89,7 +92,8 @@ def test_uploads_are_images_of_bounded_size_and_overwrite_nothing(project):
 
 
 def test_what_needs_a_model_says_so(page):
-    assert 'adapt to the labelled images first' in error(page.request('POST', '/api/job/predict', dict(boxes='find', animals=1)))
+    answer = page.request('POST', '/api/job/predict', dict(boxes='find', animals=1))
+    assert 'adapt to the labelled images first' in error(answer)
     assert 'nothing is labelled yet' in error(page.request('POST', '/api/job/adapt', dict(seconds=1)))
     assert 'one of find, drawn, whole' in error(page.request('POST', '/api/job/try', dict(boxes='x', animals=1)))
     assert 'no job' in error(page.request('POST', '/api/job/other', {}))

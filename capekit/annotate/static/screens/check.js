@@ -22,7 +22,7 @@ export function checkScreen(main) {
     const report = await get('/api/report');
     if (!report.rows) return;
     result.replaceChildren(h('h2', {}, 'What to expect'), ...report.notes.map((note) => h('p', {}, note)),
-      h('table', {}, h('tr', {}, h('th', {}, 'keypoint'), h('th', {}, 'labelled in'), h('th', {}, 'error when left out, pixels'), h('th', {}, '95 % interval')),
+      h('table', {}, h('tr', {}, h('th', {}, 'keypoint'), h('th', {}, 'labelled in'), h('th', {}, 'error when left out, % of the box'), h('th', {}, '95 % interval')),
         report.rows.map((row) => h('tr', {}, h('td', {}, row.name), h('td', {}, `${row.supports} images`),
           h('td', {}, row.error === null ? '–' : row.error.toFixed(1)),
           h('td', {}, row.low === null ? '–' : `${row.low.toFixed(1)} – ${row.high.toFixed(1)}`)))));
