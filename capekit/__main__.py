@@ -13,14 +13,18 @@ COMMANDS = dict(
     train='train an estimator',
     test='test a trained estimator on categories it has never seen',
     label='label a few images, get the keypoints of all others',
+    replay='look into a batch whose loss was not finite',
     score='score a dump of predictions again, or compare two',
     audit='check annotation files and images before a run',
+    prepare_mp100="put the images of MP-100's sources where its annotation files expect them",
     synthesize='generate a data set, or stand-ins for missing images',
     convert="rename the parameters of a checkpoint published by a method's authors",
+    convert_labels='convert label files between COCO, DeepLabCut, SLEAP, CVAT, Label Studio and labelme',
     visualize='draw what a method does inside',
     configs='list the configs that come with capekit, or copy them',
     benchmark='measure speed and memory of a config',
     benchmark_synthetic='train all methods on generated data with equal budgets, in one table',
+    benchmark_labelling='measure how well few labelled images label the rest',
     demo='generate, train, test and draw in ten minutes')
 
 

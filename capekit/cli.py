@@ -1,8 +1,12 @@
 """How every command line tool of capekit ends: an error that the user can fix is one line, not a traceback."""
 
+import errno
+import io
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import NoReturn
@@ -12,20 +16,26 @@ from capekit.errors import CapekitError
 USAGE_ERROR = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+TERMINATED = 143
+# What the machine refuses and its user can change: a full disk, permissions, a folder for a file, too many open files.
+_ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR,
+                errno.EISDIR, errno.ENOENT, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Call `main()` and exit the process with its status (None is 0).
 
-    A `CapekitError` is printed as `error: <line>` on stderr and exits with 2, as argparse does for bad usage;
-    Ctrl-C exits with 130; a closed stdout (`tool | head`) ends quietly.
+    A `CapekitError` is printed as `error: <line>` on stderr and exits with 2, as argparse does for bad usage, and so
+    does what the operating system refuses; Ctrl-C exits with 130; SIGTERM and a closed terminal with 143, after
+    clearing up; a closed stdout (`tool | head`) ends quietly.
     """
+    _prepare_streams()
+    _clear_up_when_terminated()
     try:
         status = main() or 0
         sys.stdout.flush()
     except CapekitError as error:
-        print(f'error: {_one_line(error)}', file=sys.stderr)
-        status = USAGE_ERROR
+        status = _fail(str(error))
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         status = INTERRUPTED
@@ -33,7 +43,35 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         # The interpreter flushes stdout once more at exit, which would raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in _ENVIRONMENT:
+            raise
+        status = _fail(f'{error.filename}: {error.strerror}' if error.filename else str(error.strerror))
     sys.exit(status)
+
+
+def _fail(line: str) -> int:
+    print(f'error: {line}', file=sys.stderr)
+    return USAGE_ERROR
+
+
+def _prepare_streams() -> None:
+    """A name that the terminal cannot show is shown escaped; it must not end a run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
+
+
+def _clear_up_when_terminated() -> None:
+    """Unwind on SIGTERM and SIGHUP, so that what was begun is removed and child processes end."""
+    def stop(number, frame):
+        for one in signals:
+            signal.signal(one, signal.SIG_IGN)  # once is enough
+        sys.exit(TERMINATED)
+    signals = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) == signal.SIG_DFL]
+    if threading.current_thread() is threading.main_thread():
+        for one in signals:
+            signal.signal(one, stop)
 
 
 def run_command(title: str, command: str, *arguments) -> float:
@@ -52,8 +90,3 @@ def run_command(title: str, command: str, *arguments) -> float:
     seconds = time.monotonic() - started
     print(f'== {seconds:.0f} s', flush=True)
     return seconds
-
-
-def _one_line(error: CapekitError) -> str:
-    """The message itself: a data loader worker's error arrives with its traceback, the message on the last line."""
-    return (str(error).strip().splitlines() or [''])[-1].removeprefix(f'{CapekitError.__module__}.CapekitError: ')

@@ -32,6 +32,9 @@ EVALUATOR = _child('EVALUATOR', 'capekit.evaluation')
         The returned report is JSON-able and has `overall`: {`metrics`: {name: {`value`: float}}}. These values are
         what mmengine logs and `save_best` names. Whatever else `capekit.evaluation.evaluate` reports is optional and is
         shown in the tables where present: `low` and `high` beside a `value`, `categories`, `unscored_rows`, ...
+
+It may have `metrics`, a dict: name of each metric -> 'greater' or 'less', which values are the better ones. A wrong
+`save_best` is then refused before the run instead of after the first validation.
 """
 HOOKS = _child('HOOKS', 'capekit.engine')
 LOOPS = _child('LOOPS', 'capekit.engine')

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 
 import pytest
 import torch
@@ -68,3 +69,39 @@ def test_another_models_checkpoint_loads_nothing(tmp_path):
     with pytest.raises(CapekitError, match='holds no state dict'):
         load_weights(model, path)
     assert torch.equal(model.weight, before)
+
+
+def _bomb(path, megabytes):
+    """A file of a few kilobytes that unpacks to as many megabytes."""
+    plain = path.with_suffix('.plain')
+    torch.save(dict(state_dict=dict(weight=torch.zeros(megabytes, 2 ** 18))), plain)
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as target:
+        for entry in source.infolist():
+            target.writestr(entry.filename, source.read(entry))
+    plain.unlink()
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    path = tmp_path / 'bomb.pth'
+    _bomb(path, 64)
+    assert path.stat().st_size < 2 ** 20
+    monkeypatch.setenv('CAPEKIT_MAX_UNPACKED_GIB', '0.01')
+    monkeypatch.setattr(torch, 'load', lambda *_, **__: pytest.fail('unpacked'))
+    with pytest.raises(CapekitError, match=r'bomb.pth: .* unpacks to 67\.\d MB .* CAPEKIT_MAX_UNPACKED_GIB'):
+        read_checkpoint(path)
+    monkeypatch.undo()
+    assert read_checkpoint(path)['state_dict']['weight'].shape == (64, 2 ** 18)
+
+
+def test_a_large_checkpoint_that_is_not_compressed_is_no_bomb(tmp_path, monkeypatch):
+    monkeypatch.setenv('CAPEKIT_MAX_UNPACKED_GIB', '0.001')
+    torch.save(dict(weight=torch.zeros(8, 2 ** 18)), tmp_path / 'large.pth')
+    assert read_checkpoint(tmp_path / 'large.pth')['weight'].shape == (8, 2 ** 18)
+
+
+@pytest.mark.parametrize('value', ['much', '0', '-1', 'nan'])
+def test_a_limit_that_is_none_is_refused(tmp_path, monkeypatch, value):
+    monkeypatch.setenv('CAPEKIT_MAX_UNPACKED_GIB', value)
+    torch.save({}, tmp_path / 'any.pth')
+    with pytest.raises(CapekitError, match='CAPEKIT_MAX_UNPACKED_GIB=.* must be a number above 0'):
+        read_checkpoint(tmp_path / 'any.pth')

@@ -12,13 +12,15 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'capekit'
 MODULES = sorted(PACKAGE.rglob('*.py'))
 LONGEST, RUN = 300, 10
-BASE = {'choices', 'errors', 'files', 'registry', 'structures', 'progress', 'checkpoint', 'shipped', 'cli'}
+BASE = {'choices', 'errors', 'files', 'registry', 'structures', 'progress', 'checkpoint', 'shipped', 'cli', 'locks'}
 # Room -> the rooms below it, which it may import in addition to itself and the base.
 BELOW = dict(
     datasets=set(), models=set(), interop={'datasets'}, synthetic={'datasets'}, evaluation={'datasets'},
     visualization={'datasets', 'models'}, engine={'datasets', 'models', 'evaluation'},
-    apis={'engine', 'models', 'datasets', 'evaluation', 'interop'},
-    commands={'apis', 'engine', 'models', 'datasets', 'evaluation', 'interop', 'synthetic', 'visualization'})
+    labelling={'datasets', 'models', 'interop', 'visualization'},
+    apis={'labelling', 'engine', 'models', 'datasets', 'evaluation', 'interop'},
+    commands={'apis', 'labelling', 'engine', 'models', 'datasets', 'evaluation', 'interop', 'synthetic',
+              'visualization'})
 
 
 def _imports(path: Path) -> set:

@@ -3,6 +3,7 @@
 import re
 
 import capekit
+from capekit.engine.config import load_config
 
 
 def test_one_version_everywhere(repo):
@@ -15,3 +16,22 @@ def test_every_method_has_its_page_on_the_site(repo):
     site = (repo / 'mkdocs.yml').read_text()
     for page in repo.glob('configs/*/README.md'):
         assert page.relative_to(repo).as_posix() in site
+
+
+def _training_commands(repo) -> list:
+    """(page, config, GPUs, other arguments) of the training commands for MP-100 on every page."""
+    pattern = re.compile(r'(?:train\.py|dist_train\.sh) +(configs/\S+_mp100\.py)(?: (\d+)\b)?((?:[^\n#]|\\\n)*)')
+    return [(page.parent.name, config, int(gpus or 1), arguments.replace('\\\n', ' ').split())
+            for page in [repo / 'README.md', *sorted(repo.glob('configs/*/README.md'))]
+            for config, gpus, arguments in pattern.findall(page.read_text())]
+
+
+def test_training_commands_have_the_batch_that_the_rate_is_for(repo):
+    commands = _training_commands(repo)
+    assert len(commands) > 15
+    for page, path, gpus, arguments in commands:
+        options = dict(argument.split('=') for argument in arguments if '=' in argument)
+        config = load_config(repo / path)
+        batch = gpus * int(options.get('train_dataloader.batch_size', config.train_dataloader.batch_size))
+        batch *= int(options.get('optim_wrapper.accumulative_counts', 1))
+        assert '--auto-scale-lr' in arguments or batch == config.auto_scale_lr.base_batch_size, (page, path, arguments)

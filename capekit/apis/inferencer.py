@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -92,16 +93,17 @@ class CapeInferencer:
         if self.estimator is None and len(labelled.supports) < 2:
             budget = None
         part = budget and budget.share(LEFT_OUT_SHARE)
-        spreads, errors = fitting.leave_out(lambda: self._model(part, seed), labelled, self.batch_size,
+        spreads, errors = fitting.leave_out(lambda: self.make_model(part, seed), labelled, self.batch_size,
                                             lambda share: progress('checking', share))
         calibration = Calibration()
         calibration.add(spreads, errors)
-        model = self._model(budget, seed)
+        model = self.make_model(budget, seed)
         model.set_support(labelled, lambda share: progress('adapting', share))
-        finder = BoxFinder(self.device, LiteFeatures().to(self.device))
+        finder = BoxFinder(self.device, self._features)
         progress('learning to find boxes', 0.0)
         finder.fit(labelled, seed)
-        self.predictor = Predictor(model, finder, Hull.of(labelled), calibration, self.batch_size)
+        self.predictor = Predictor(model, finder, Hull.of(labelled), calibration, labelled.counts > 0,
+                                   self.batch_size)
         left_out = len(fitting.groups(labelled))
         how = f'{left_out} models without some of the supports' if left_out else 'not measured: one labelled image'
         if left_out and budget:
@@ -109,14 +111,22 @@ class CapeInferencer:
         report = FitReport(model.name, len(labelled.supports), model.steps, time.monotonic() - started,
                            fitting.report_keypoints(labelled, errors), calibration.calibrated, how)
         self.settings = dict(category=labelled.category, names=list(labelled.names), links=labelled.links.tolist(),
-                             model=model.name, seed=seed, report=report.as_dict(), labelled=sorted(
-                                 {support.name for support in labelled.supports}))
+                             counts=labelled.counts.tolist(), model=model.name, seed=seed, report=report.as_dict(),
+                             labelled=sorted({support.name for support in labelled.supports}))
         return report
 
-    def _model(self, budget: Budget | None, seed: int):
+    def make_model(self, budget: Budget | None, seed: int):
+        """A model without supports; a budget of None trains nothing."""
         if self.estimator is not None:
             return EstimatorModel(self.estimator, budget, seed)
-        return FrozenModel(self.device) if budget is None else AdaptedModel(self.device, budget, seed)
+        if budget is None:
+            return FrozenModel(self.device, self._features)
+        return AdaptedModel(self.device, self._features, budget, seed)
+
+    @cached_property
+    def _features(self) -> LiteFeatures:
+        """Never trained."""
+        return LiteFeatures().to(self.device)
 
     def predict(self, images: str | Path | Sequence, boxes: Boxes = None, animals: int = 1) -> Iterator[PosePrediction]:
         """The keypoints of images, in order; a broken image is logged and left out.
@@ -219,7 +229,7 @@ class CapeInferencer:
             part, _, key = name.partition('/')
             parts.setdefault(part, {})[key] = value
         budget = None if settings['model'] == FrozenModel.name else Budget(1)
-        model = self._model(budget, settings['seed'])
+        model = self.make_model(budget, settings['seed'])
         if model.name != settings['model']:
             raise CapekitError(f"model {path} is of {settings['model']!r}, this inferencer of {model.name!r}; give the "
                                'config that it was fitted with')
@@ -228,11 +238,11 @@ class CapeInferencer:
         except RuntimeError as error:
             raise CapekitError(f'model {path} has other parameters than this inferencer: '
                                f'{str(error).splitlines()[0]}') from None
-        finder = BoxFinder(self.device, LiteFeatures().to(self.device))
+        finder = BoxFinder(self.device, self._features)
         finder.tensors = {name: value.to(self.device) for name, value in parts['finder'].items()}
         known = {name: value.numpy() for name, value in parts['calibration'].items()}
         self.predictor = Predictor(model, finder, Hull(parts['hull']['margins'].numpy()), Calibration(**known),
-                                   self.batch_size)
+                                   np.array(settings['counts']) > 0, self.batch_size)
         self.settings = settings
         return self
 

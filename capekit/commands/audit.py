@@ -4,10 +4,15 @@
 """
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 
 from capekit.datasets.audit import audit
+from capekit.datasets.settings import ReadSettings
+from capekit.errors import CapekitError
 from capekit.files import write_json
+
+NAMES = [field.name for field in fields(ReadSettings)]
 
 
 def parse_args() -> argparse.Namespace:
@@ -17,6 +22,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--decode', action='store_true', help='read every image, to find truncated and wrong ones')
     parser.add_argument('--shots', type=int, default=1, help='supports per episode (default: %(default)s)')
     parser.add_argument('--queries', type=int, default=15, help='queries per episode (default: %(default)s)')
+    parser.add_argument('--categories', nargs='+', metavar='ID',
+                        help='category ids, or a split such as split1/test (default: all)')
+    parser.add_argument('--reading', nargs='+', default=[], metavar='NAME=VALUE',
+                        help=f'the settings of the data set for reading files, of {", ".join(NAMES)}')
     parser.add_argument('--json', type=Path, metavar='OUT', help='also write all results to this file')
     args = parser.parse_args()
     if args.decode and args.images is None:
@@ -26,10 +35,23 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+def read_settings(options: list) -> ReadSettings:
+    """`skeleton_base=1` and the like as settings."""
+    chosen: dict = {}
+    for option in options:
+        name, _, value = option.partition('=')
+        if name not in NAMES:
+            raise CapekitError(f'--reading {option}: no such setting; valid: {", ".join(NAMES)}')
+        chosen[name] = int(value) if value.isdecimal() else None if value == 'None' else value
+    return ReadSettings(**chosen)
+
+
 def main() -> int:
     args = parse_args()
-    result = audit(args.ann, args.images, args.shots, args.queries, args.decode)
-    print(result.text())
+    categories = [int(value) if value.isdecimal() else value for value in args.categories or ()]
+    spec = None if not categories else categories[0] if isinstance(categories[0], str) else categories
+    result = audit(args.ann, args.images, args.shots, args.queries, args.decode, read_settings(args.reading), spec)
     if args.json:
         write_json(args.json, result.to_dict())
+    print(result.text())
     return 0 if result.clean else 1

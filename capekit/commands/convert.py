@@ -15,6 +15,6 @@ def main() -> None:
     parser.add_argument('source', help="the authors' file")
     parser.add_argument('target', help='the file to write')
     args = parser.parse_args()
-    state = convert(args.method, read_checkpoint(args.source))
+    state = convert(args.method, read_checkpoint(args.source), args.source)
     save_checkpoint(dict(state_dict=state, meta=dict(converted_from=args.method)), args.target)
     print(f'{args.target}: {len(state)} tensors, {sum(v.numel() for v in state.values()) / 1e6:.1f} M values')

@@ -14,7 +14,7 @@ from capekit.evaluation.dump import dataset_of, load_predictions
 from capekit.evaluation.intervals import compare, evaluate
 from capekit.evaluation.report import comparison_table, markdown_table, text_table
 from capekit.evaluation.scores import THRESHOLDS
-from capekit.files import write_json
+from capekit.files import check_writable, write_json
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,11 +33,13 @@ def parse_args() -> argparse.Namespace:
 
 def main():
     args = parse_args()
+    if args.json is not None:
+        check_writable(args.json, '--json')
     dump = load_predictions(args.dump)
     dataset = dataset_of(dump, args.ann_file)
     if args.against is None:
         result = evaluate(dataset, dump.plan, dump.points, dump.scores, args.thresholds, args.resamples, args.seed)
-        print(markdown_table(result) if args.markdown else text_table(result))
+        table = markdown_table(result) if args.markdown else text_table(result)
     else:
         other = load_predictions(args.against)
         if (other.meta['instances'] != dump.meta['instances'] or other.meta['queries'] != dump.meta['queries']
@@ -45,6 +47,7 @@ def main():
             raise CapekitError(f'{args.against}: other rows than {args.dump}; only predictions of the same test '
                                'episodes on the same annotation files can be paired')
         result = compare(dataset, dump.plan, dump.points, other.points, args.thresholds, args.resamples, args.seed)
-        print(comparison_table(result, args.dump.stem, args.against.stem, 'github' if args.markdown else 'simple'))
-    if args.json:
+        table = comparison_table(result, args.dump.stem, args.against.stem, 'github' if args.markdown else 'simple')
+    if args.json is not None:
         write_json(args.json, result)
+    print(table)

@@ -10,15 +10,14 @@ the folder that holds the checkpoint. --shots is for this test alone, however ma
 import argparse
 from pathlib import Path
 
-from mmengine.dist import is_main_process
-
 from capekit.apis import init_estimator
 from capekit.commands.arguments import add_common_arguments, choose_work_dir, load_with_protocol
-from capekit.engine.runner import build_runner, leave_distributed
+from capekit.engine.distributed import check_launcher, leave_distributed, lock_for_all
+from capekit.engine.runner import build_runner
 from capekit.errors import CapekitError
 from capekit.evaluation.dump import save_predictions
 from capekit.evaluation.report import text_table
-from capekit.files import write_json
+from capekit.files import check_writable, write_json
 
 
 def parse_args() -> argparse.Namespace:
@@ -37,6 +36,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    check_launcher(args.launcher)
     config = load_with_protocol(args)
     work_dir = choose_work_dir(args, config)
     if args.stage == 'val':
@@ -47,28 +47,48 @@ def main() -> None:
     for name in ('shots', 'episodes', 'queries'):
         if getattr(args, name) is not None:
             sampler[name] = getattr(args, name)
+    check_outputs(args)
     estimator = init_estimator(config, args.checkpoint)
     runner = build_runner(config, ['test'], work_dir, args.launcher, model=estimator)
+    report = Path(args.out or f'{work_dir}/{args.stage}_{runner.test_loop.plan.shots}shot.json')
+    lock = lock_for_all(str(report.with_name(f'.{report.name}.lock')), f'report {report}')
     runner.test()
-    if is_main_process():
-        write_results(args, runner.test_loop, work_dir)
+    if lock is not None:
+        write_results(args, runner.test_loop, report)
+        lock.release()
     leave_distributed()
 
 
-def write_results(args: argparse.Namespace, loop, work_dir: str) -> None:
-    """Print the table; write the report, and the dump and figures if asked for."""
+def check_outputs(args: argparse.Namespace) -> None:
+    """Refuse, before anything is computed, what could not be written after it.
+
+    Raises:
+        CapekitError: names the option.
+    """
+    files = {'--out': args.out, '--dump': args.dump, '--show-dir': args.show_dir}
+    taken = {Path(path).resolve(): name for name, path in (('CHECKPOINT', args.checkpoint), ('CONFIG', args.config))}
+    for option, path in files.items():
+        if path is None:
+            continue
+        check_writable(path, option, folder=option == '--show-dir')
+        before = taken.setdefault(Path(path).resolve(), option)
+        if before != option:
+            raise CapekitError(f'{option} {path}: the same file as {before}')
+
+
+def write_results(args: argparse.Namespace, loop, report: Path) -> None:
+    """Write the report, and the dump and figures if asked for; only then print."""
     dataset, sampler = loop.dataloader.dataset, loop.dataloader.sampler
     drawn = {name: getattr(sampler, name) for name in ('episodes', 'seed') if hasattr(sampler, name)}
     meta = dict(dataset.source, config=args.config, checkpoint=args.checkpoint, shots=loop.plan.shots,
                 queries=loop.plan.queries.shape[1], **drawn)
-    print(text_table(loop.report))
-    path = Path(args.out or f'{work_dir}/{args.stage}_{loop.plan.shots}shot.json')
-    write_json(path, dict(loop.report, source=meta))
-    print(f'report: {path}')
-    if args.dump:
+    write_json(report, dict(loop.report, source=meta))
+    lines = [text_table(loop.report), f'report: {report}']
+    if args.dump is not None:
         save_predictions(args.dump, loop.plan, loop.points, meta, loop.scores)
-        print(f'predictions: {args.dump}')
-    if args.show_dir:
+        lines.append(f'predictions: {args.dump}')
+    if args.show_dir is not None:
         from capekit.visualization import draw_episodes
         count = draw_episodes(dataset, loop.plan, loop.points, loop.scores, args.show_dir)
-        print(f'figures: {count} in {args.show_dir}')
+        lines.append(f'figures: {count} in {args.show_dir}')
+    print('\n'.join(lines))

@@ -1,54 +1,19 @@
-"""From an image file and a box to a square crop, and points back and forth between the two.
+"""From an image and a box to a square crop, and points back and forth between the two.
 
 Byte for byte what the released CAPE implementations compute: the box grown to a square around its centre, times 1.25,
 warped with OpenCV's affine transform from three float32 points, bilinear, zeros outside.
 """
 
-import io
 import math
 
 import cv2
 import numpy as np
 
-from capekit.errors import CapekitError
+from capekit.datasets.images import read_image
+
+__all__ = ['BOX_GROWTH', 'box_to_square', 'crop_matrix', 'invert', 'read_image', 'transform_points', 'warp']
 
 BOX_GROWTH = 1.25
-JPEG_START, JPEG_END = b'\xff\xd8', b'\xff\xd9'
-PNG_END = b'IEND\xaeB`\x82'
-
-
-def read_image(path: str) -> np.ndarray:
-    """(H, W, 3) uint8 RGB, the pixels of `cv2.imread`.
-
-    OpenCV fills the missing part of a truncated file with grey and only prints a warning; here that is an error.
-
-    Raises:
-        CapekitError: the file is missing, is not an image, or is truncated.
-    """
-    try:
-        data = np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
-        raise CapekitError(f'{path}: cannot read the image file ({error.strerror or error})') from None
-    _check_complete(path, data)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if image is None:
-        raise CapekitError(f'{path}: damaged, or not an image that OpenCV can decode ({data.size} bytes)')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def _check_complete(path: str, data: np.ndarray):
-    """Raise if the image data end too early. A proper end marker settles it without decoding twice."""
-    tail = data[-64:].tobytes().rstrip(b'\x00\r\n')
-    if data[:2].tobytes() == JPEG_START and tail.endswith(JPEG_END) or tail.endswith(PNG_END):
-        return
-    from PIL import Image, UnidentifiedImageError  # Imported here: hardly any file needs it.
-    try:
-        with Image.open(io.BytesIO(data.tobytes())) as image:
-            image.load()
-    except UnidentifiedImageError:
-        return  # Not a format that Pillow knows: OpenCV decides.
-    except (OSError, SyntaxError, ValueError) as error:
-        raise CapekitError(f'{path}: damaged or truncated image file ({str(error).splitlines()[0][:80]})') from None
 
 
 def box_to_square(box: np.ndarray) -> tuple[np.ndarray, float]:

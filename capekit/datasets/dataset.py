@@ -1,6 +1,7 @@
 """MP-100 and any data set in its format: instances -> crops -> episodes."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,19 +9,15 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
-from capekit.choices import checked
+from capekit.choices import Size, checked
 from capekit.datasets import crops
-from capekit.datasets.coco import (
-    build_categories,
-    check_images,
-    join_categories,
-    join_instances,
-    read_annotation_file,
-    select_categories,
-)
 from capekit.datasets.episodes import EpisodeKey
+from capekit.datasets.folder import keep_existing
+from capekit.datasets.reader import read
+from capekit.datasets.settings import ReadSettings
 from capekit.datasets.transforms import Augmentation, Geometry
 from capekit.errors import CapekitError
 from capekit.registry import DATASETS
@@ -47,7 +44,7 @@ class MP100Dataset(Dataset):
 
     Args:
         ann_file: annotation file, or several to be joined: images in file order; an annotation that occurs in two of
-            the files (same id, same category) counts once.
+            the files (same id, same record) counts once.
         images: folder that the files' `file_name` are relative to; None = everything but the images can be read.
         data_root: prepended to `ann_file` and `images` where they are relative.
         categories: None for all, a list of category ids, or a split name such as 'split1/train' or
@@ -56,6 +53,8 @@ class MP100Dataset(Dataset):
         augment: augmentation of crops drawn with a random generator: a list of configs of `transforms`, or, as a dict,
             the settings of the released one, `ScaleRotation`; None = none.
         missing_images: 'error', or 'skip' to leave out, and log, instances whose image file is missing.
+        skeleton_base, box_format, visibility, orientation, bit_depth, max_pixels, damaged_images, outside_images: how
+            files are read where more than one reading is possible, see `settings.ReadSettings`.
 
     Attributes:
         categories: dict id -> `Category`, in file order.
@@ -63,7 +62,9 @@ class MP100Dataset(Dataset):
         bboxes: (N, 4) float64 clipped x, y, w, h.
         category_ids: (N,) int64.
         source: JSON-able dict that identifies this data set, instance numbers included: `ann_files`, their
-            `sha256`, `categories`, `images` (None unless missing images were skipped), `instances` (a hash).
+            `sha256`, `categories`, `images` (None unless missing images were skipped), `instances` (a hash), `reading`
+            (settings of the reading other than the default).
+        notes: list of str, what is announced about the reading: what was left out and why, what was detected.
 
     Raises:
         CapekitError: a missing or broken file, an unknown setting, missing images; one line that names it.
@@ -71,8 +72,13 @@ class MP100Dataset(Dataset):
 
     @checked
     def __init__(self, ann_file: str | os.PathLike | Sequence, images: str | os.PathLike | None = None,
-                 data_root: str | os.PathLike = '', categories=None, image_size: int = 256,
-                 augment: dict | Sequence | None = None, missing_images: Literal['error', 'skip'] = 'error'):
+                 data_root: str | os.PathLike = '', categories=None, image_size: Size = 256,
+                 augment: dict | Sequence | None = None, missing_images: Literal['error', 'skip'] = 'error',
+                 skeleton_base: Literal['auto', 0, 1] = 'auto', box_format: Literal['auto', 'xywh', 'xyxy'] = 'auto',
+                 visibility: Literal['coco', 'positive'] = 'coco', orientation: Literal['viewer', 'stored'] = 'viewer',
+                 bit_depth: int | None = None, max_pixels: int = 100_000_000,
+                 damaged_images: Literal['error', 'read'] = 'error',
+                 outside_images: Literal['error', 'read'] = 'error'):
         if isinstance(ann_file, (str, os.PathLike)):
             ann_file = [ann_file]
         self.ann_files = [os.path.join(data_root, path) for path in ann_file]
@@ -81,36 +87,40 @@ class MP100Dataset(Dataset):
         self.images = None if images is None else os.path.join(data_root, images)
         self.image_size = image_size
         self.augment = None if augment is None else Augmentation(augment)
+        self.settings = ReadSettings(skeleton_base=skeleton_base, box_format=box_format, visibility=visibility,
+                                     orientation=orientation, bit_depth=bit_depth, max_pixels=max_pixels,
+                                     damaged_images=damaged_images, outside_images=outside_images)
 
-        files, digests = zip(*(read_annotation_file(path) for path in self.ann_files), strict=True)
-        records = select_categories(join_categories(self.ann_files, files), categories, self.ann_files)
-        found = [instance for instance in join_instances(self.ann_files, files) if instance.category_id in records]
+        reading = read(self.ann_files, self.settings, categories)
+        self.categories, found = reading.categories, reading.instances
         if self.images is not None:
-            found = check_images(found, records, self.images, missing_images)
-        if not found:
-            raise CapekitError(f"{', '.join(self.ann_files)}: no usable instance (crowds, empty boxes and annotations "
-                               'without a labelled keypoint do not count)')
-        self.categories = build_categories(records, found, self.ann_files)
+            found = keep_existing(reading, self.images, self.settings, missing_images)
+        reading.findings.raise_problems()
+        self.notes = reading.findings.notes
+        self._announce()
         self._fill(found)
         listed = '\n'.join(f'{instance.category_id}:{instance.annotation_id}' for instance in found)
         self.source: dict[str, Any] = dict(
-            ann_files=self.ann_files, sha256=list(digests),
+            ann_files=self.ann_files, sha256=reading.digests,
             categories=categories if categories is None or isinstance(categories, str) else list(categories),
             images=self.images if missing_images == 'skip' else None,
-            instances=hashlib.sha256(listed.encode()).hexdigest())
+            instances=hashlib.sha256(listed.encode()).hexdigest(), reading=self.settings.changed())
+
+    def _announce(self):
+        if int(os.environ.get('RANK', 0)) == 0:
+            for note in self.notes:
+                print_log(note, 'current', logging.WARNING)
 
     def _fill(self, found: list):
         """Store the instances as arrays: workers share their memory pages, and metrics can work on all rows at once."""
         counts = np.array([self.categories[instance.category_id].num_keypoints for instance in found])
         self.keypoints = np.zeros((len(found), counts.max(), 3))
         for i, instance in enumerate(found):
-            self.keypoints[i, :counts[i]] = np.reshape(instance.keypoints, (-1, 3))
-        if not np.isfinite(self.keypoints).all():
-            broken = found[int(np.argmin(np.isfinite(self.keypoints).all((1, 2))))]
-            raise CapekitError(f'{broken.ann_file}: annotation {broken.annotation_id} has a non-finite keypoint')
+            self.keypoints[i, :counts[i]] = instance.keypoints
         self.bboxes = np.array([instance.bbox for instance in found])
         self.category_ids = np.array([instance.category_id for instance in found], dtype=np.int64)
         self._image_files = [instance.image_file for instance in found]
+        self._image_sizes = [instance.image_size for instance in found]
         self._image_ids = [instance.image_id for instance in found]
         self._annotation_ids = [instance.annotation_id for instance in found]
 
@@ -140,13 +150,15 @@ class MP100Dataset(Dataset):
         """The square around instance `i`, warped to `image_size`; augmented with draws from `rng` if given.
 
         Raises:
-            CapekitError: no image folder was given, or the file is missing, truncated or not an image.
+            CapekitError: no image folder was given, or the file is missing, damaged, too large, not an image or of
+                another size than the annotation file says.
         """
         if self.images is None:
             raise CapekitError(f'no image folder was given for {self.ann_files[0]}: pass `images` to read them')
         instance = self.instance(i)
         try:
-            image = crops.read_image(os.path.join(self.images, instance['image_file']))
+            image = crops.read_image(os.path.join(self.images, instance['image_file']), self.settings,
+                                     self._image_sizes[i])
         except CapekitError as error:
             category = self.categories[instance['category_id']]
             raise CapekitError(f"{error}; annotation {instance['annotation_id']} of category '{category.name}' "

@@ -15,6 +15,7 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from mmengine.logging import print_log
 from torch.utils.data import Sampler
 
+from capekit.choices import Count, Size, checked
 from capekit.errors import CapekitError
 from capekit.registry import DATA_SAMPLERS, FUNCTIONS
 from capekit.structures import Episode
@@ -98,10 +99,8 @@ class TrainEpisodes(Sampler):
         CapekitError: a setting below 1, or categories with fewer than shots + 1 instances.
     """
 
-    def __init__(self, dataset, shots: int, seed: int | None = 0, episodes_per_category: int | None = None):
-        _check_at_least_one('shots', shots)
-        if episodes_per_category is not None:
-            _check_at_least_one('episodes_per_category', episodes_per_category)
+    @checked
+    def __init__(self, dataset, shots: Size, seed: Count | None = 0, episodes_per_category: Size | None = None):
         _check_enough_instances(dataset, shots, 1)
         self.shots = shots
         self.seed = sync_random_seed() if seed is None else seed
@@ -144,7 +143,7 @@ class TestEpisodes(Sampler):
 
     __test__ = False  # Its name starts like that of a pytest class.
 
-    def __init__(self, dataset, shots: int, queries: int = 15, episodes: int = 200, seed: int | None = 1):
+    def __init__(self, dataset, shots: Size, queries: Size = 15, episodes: Size = 200, seed: Count | None = 1):
         self.shots, self.queries, self.episodes = shots, queries, episodes
         self.seed = RELEASED_SEED if seed is None else seed
         if self.seed != RELEASED_SEED:
@@ -164,7 +163,8 @@ class TestEpisodes(Sampler):
         return len(self.rows)
 
 
-def released_test_plan(dataset, shots: int, queries: int = 15, episodes: int = 200, seed: int = 1) -> TestPlan:
+@checked
+def released_test_plan(dataset, shots: Size, queries: Size = 15, episodes: Size = 200, seed: Count = 1) -> TestPlan:
     """The test episodes, exactly as the released CAPE code draws them.
 
     For each category in file order, `random.sample` draws shots + queries instances `episodes` times; the first are the
@@ -180,8 +180,6 @@ def released_test_plan(dataset, shots: int, queries: int = 15, episodes: int = 2
     Raises:
         CapekitError: a setting below 1, or categories with fewer than shots + queries instances.
     """
-    for name, value in (('shots', shots), ('queries', queries), ('episodes', episodes)):
-        _check_at_least_one(name, value)
     _check_enough_instances(dataset, shots, queries)
     stream = random.Random(seed)
     members = [dataset.instances_of(category_id).tolist() for category_id in dataset.categories]
@@ -212,8 +210,3 @@ def _check_enough_instances(dataset, shots: int, queries: int):
     raise CapekitError(f'{len(small)} of {len(dataset.categories)} categories have too few instances: an episode of '
                        f'{what} needs {needed}; {named}{more}; ask for fewer queries or shots, or leave them out by '
                        '`categories`')
-
-
-def _check_at_least_one(name: str, value: int):
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        raise CapekitError(f'{name}={value!r} must be a whole number, 1 or more')

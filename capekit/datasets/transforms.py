@@ -8,11 +8,13 @@ import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 from torchvision.transforms.v2 import functional
 
+from capekit.choices import Ascending, Fraction, Range, Share, checked
 from capekit.errors import CapekitError
 from capekit.registry import TRANSFORMS
 
@@ -62,10 +64,9 @@ class ScaleRotation(Transform):
         CapekitError: a setting out of its range.
     """
 
-    def __init__(self, scale: float = 0.15, rotation: float = 15.0, rotation_prob: float = 0.6):
-        _check('scale', scale, 0 <= _number(scale) < 1, '0 or more and below 1')
-        _check('rotation', rotation, 0 <= _number(rotation) <= 180, 'from 0 to 180 degrees')
-        _check('rotation_prob', rotation_prob, 0 <= _number(rotation_prob) <= 1, 'from 0 to 1')
+    @checked
+    def __init__(self, scale: Annotated[float, Range(low=0, below=1)] = 0.15,
+                 rotation: Annotated[float, Range(low=0, high=180)] = 15.0, rotation_prob: Share = 0.6):
         self.scale, self.rotation, self.rotation_prob = scale, rotation, rotation_prob
 
     def geometry(self, rng: np.random.Generator) -> Geometry:
@@ -87,10 +88,9 @@ class ColorJitter(Transform):
         CapekitError: a setting out of its range.
     """
 
-    def __init__(self, brightness: float = 0.0, contrast: float = 0.0, saturation: float = 0.0, hue: float = 0.0):
-        for name, value, most in (('brightness', brightness, 1), ('contrast', contrast, 1),
-                                  ('saturation', saturation, 1), ('hue', hue, 0.5)):
-            _check(name, value, 0 <= _number(value) <= most, f'from 0 to {most}')
+    @checked
+    def __init__(self, brightness: Share = 0.0, contrast: Share = 0.0, saturation: Share = 0.0,
+                 hue: Annotated[float, Range(low=0, high=0.5)] = 0.0):
         self.changes = ((functional.adjust_brightness, 1, brightness), (functional.adjust_contrast, 1, contrast),
                         (functional.adjust_saturation, 1, saturation), (functional.adjust_hue, 0, hue))
 
@@ -117,17 +117,16 @@ class RandomErasing(Transform):
         CapekitError: a setting out of its range.
     """
 
-    def __init__(self, prob: float = 0.5, area: Sequence[float] = (0.02, 0.2)):
-        _check('prob', prob, 0 <= _number(prob) <= 1, 'from 0 to 1')
-        least, most = (_number(part) for part in area) if isinstance(area, Sequence) and len(area) == 2 else (1, 0)
-        _check('area', area, 0 < least <= most < 1, 'two ascending fractions between 0 and 1')
-        self.prob, self.area = prob, (least, most)
+    @checked
+    def __init__(self, prob: Share = 0.5, area: Annotated[Sequence[Fraction], Ascending(2, equal=True)] = (0.02, 0.2)):
+        self.prob, (self.least, self.most) = prob, area
 
     def pixels(self, rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
         if rng.random() >= self.prob:
             return image
         height, width = image.shape[:2]
-        area, ratio = rng.uniform(*self.area) * height * width, math.exp(rng.uniform(math.log(0.3), math.log(3.3)))
+        area = rng.uniform(self.least, self.most) * height * width
+        ratio = math.exp(rng.uniform(math.log(0.3), math.log(3.3)))
         h, w = min(round(math.sqrt(area * ratio)), height), min(round(math.sqrt(area / ratio)), width)
         top, left = rng.integers(height - h, endpoint=True), rng.integers(width - w, endpoint=True)
         colour = torch.from_numpy(rng.integers(256, size=(3, 1, 1), dtype=np.uint8))
@@ -184,12 +183,3 @@ def _build(transform):
         raise CapekitError(f'augment: {type(transform).__name__} is not a transform: it must be a subclass of '
                            'capekit.datasets.Transform')
     return transform
-
-
-def _number(value) -> float:
-    return float(value) if isinstance(value, (int, float)) else math.nan
-
-
-def _check(name: str, value, valid: bool, what: str) -> None:
-    if not valid:
-        raise CapekitError(f'augment.{name}={value!r} must be {what}')

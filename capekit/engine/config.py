@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.optim import DefaultOptimWrapperConstructor, build_optim_wrapper
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import Registry, build_scheduler_from_cfg
 from mmengine.runner import Priority, Runner, get_priority
 from mmengine.utils import import_modules_from_strings
 from mmengine.visualization import Visualizer
 
 from capekit import registry
+from capekit.engine.bases import check_bases
 from capekit.engine.crop_size import expand_image_size
 from capekit.engine.options import keys_read, parameters, refuse_unknown, resolve
 from capekit.engine.protocol import expand_protocol, renamed
+from capekit.engine.values import check_read, check_top, check_typed, nested_keys
 from capekit.errors import CapekitError
 from capekit.shipped import find_config
 
@@ -37,7 +39,7 @@ _REGISTRIES = dict(
 # one are that type's own business (the schedule of a profiler, the kind of gradient clipping).
 _NESTING = (registry.MODELS, registry.DATASETS, registry.TRANSFORMS)
 # The type of a dict that names none.
-_DEFAULT_TYPES = dict(augment='ScaleRotation', log_processor='LogProcessor',
+_DEFAULT_TYPES = dict(augment='ScaleRotation', log_processor='LogProcessor', optim_wrapper='OptimWrapper',
                       model_wrapper_cfg='MMDistributedDataParallel')
 # A top-level name this close to one of ours or mmengine's is taken for a misspelling.
 _NEAR = 0.8
@@ -51,13 +53,14 @@ def load_config(config: str | Path | Config, cfg_options: dict | None = None) ->
         cfg_options: overrides by dotted key.
 
     Raises:
-        CapekitError: a file that does not exist or is not a config, an override of a key whose parent is not a dict, a
-            module that cannot be imported, unknown names.
+        CapekitError: a file that does not exist or is not a config, a circular `_base_`, an override of a key whose
+            parent is not a dict, a module that cannot be imported, unknown names, values that do nothing or harm.
     """
     if not isinstance(config, Config):
         if hint := renamed(config):
             raise CapekitError(f'config {config}: no such file{hint}')
         config = find_config(config)
+        check_bases(config)
         try:
             config = Config.fromfile(str(config), import_custom_modules=False)
         except Exception as error:  # a config is code
@@ -102,8 +105,10 @@ def check_config(config: Any, where: str = '', parent: Registry | None = None) -
         known = _top_level_keys()
         _refuse_near_misses((key for key in config if not key.startswith('_')), known)
         config = {key: value for key, value in config.items() if key in known}
+        check_top(config)
     elif (read := _options_of(where)) is not None:
         refuse_unknown(config, read[0], where, read[1])
+        check_read(config, where)
     elif parent is not None and ('type' in config or key in _DEFAULT_TYPES):
         target = resolve(config.get('type') or _DEFAULT_TYPES[key], parent, f'{where}.type')
         valid = parameters(target, config)
@@ -111,10 +116,9 @@ def check_config(config: Any, where: str = '', parent: Registry | None = None) -
             valid = [*valid, *_taken_before(parent)]
         refuse_unknown(config, valid, where, target.__name__)
         _check_priority(config, parent, where)
+        check_typed(config, target, parent, where)
         parent = parent if parent in _NESTING else None
     for key, value in config.items():
-        if key == 'paramwise_cfg' and 'constructor' in config:  # the constructor reads whatever it likes
-            continue
         child = f'{where}.{key}' if where else key
         # `norm_cfg` and the like are turned into something else by the class that takes them.
         inherited = None if key.endswith('_cfg') else parent
@@ -164,13 +168,13 @@ def _options_of(where: str) -> tuple[Iterable[str], str] | None:
         from torch.utils.data import DataLoader
         own = keys_read(Runner.build_dataloader, 'dataloader_cfg')
         return [*inspect.signature(DataLoader).parameters, *own], 'a data loader'
-    if where == 'optim_wrapper.paramwise_cfg':
-        return keys_read(DefaultOptimWrapperConstructor, 'self.paramwise_cfg'), "mmengine's constructor"
     readers: dict[str, Iterable[str]] = dict(
         env_cfg=keys_read(Runner.setup_env, 'env_cfg'),
         randomness=[name for name in inspect.signature(Runner.set_randomness).parameters if name != 'self'],
         auto_scale_lr=keys_read(Runner.scale_lr, 'auto_scale_lr'),
         custom_imports=inspect.signature(import_modules_from_strings).parameters)
+    if (nested := nested_keys(where)) is not None:
+        return nested, where
     return (readers[where], where) if where in readers else None
 
 

@@ -13,11 +13,11 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 
+from capekit.checkpoint import plain
+from capekit.choices import Count, Positive, Size, checked
 from capekit.errors import CapekitError
 from capekit.progress import Bar
 from capekit.registry import HOOKS
-
-_PLAIN = (type(None), bool, int, float, str, bytes, torch.Tensor)
 
 
 @HOOKS.register_module()
@@ -25,7 +25,8 @@ class EpochSeedHook(Hook):
     """Seeds torch at the start of every epoch from (seed, epoch, rank).
 
     Dropout in an epoch then depends on nothing before it: a run that was killed and resumed from its last checkpoint
-    ends with the same weights as one that was not.
+    ends with the same weights as one that was not. A run resumed in the middle of an epoch goes on with the random
+    numbers stored in the checkpoint.
     """
 
     priority = 'VERY_HIGH'
@@ -33,6 +34,27 @@ class EpochSeedHook(Hook):
     def before_train_epoch(self, runner) -> None:
         seed = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()]).generate_state(1, np.uint64)[0]
         torch.manual_seed(int(seed >> np.uint64(1)))
+        if runner.epoch == 0:
+            # Version 0.1.0 drew this number here to start the data loader; it keeps what was trained then.
+            torch.empty((), dtype=torch.int64).random_()
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        states, runner.random_states = runner.random_states, None
+        if states is not None:
+            set_random_state(states[get_rank()])
+
+
+def random_state() -> dict:
+    """The state of torch's random generators in this process, as tensors."""
+    state = dict(cpu=torch.get_rng_state())
+    return dict(state, cuda=torch.cuda.get_rng_state()) if torch.cuda.is_available() else state
+
+
+def set_random_state(state: dict) -> None:
+    """Go on from a `random_state`."""
+    torch.set_rng_state(state['cpu'])
+    if torch.cuda.is_available() and 'cuda' in state:
+        torch.cuda.set_rng_state(state['cuda'])
 
 
 @HOOKS.register_module()
@@ -51,9 +73,8 @@ class PartRateHook(Hook):
         CapekitError: a factor of 0 or less; when training starts, a part that does not exist or shares its groups.
     """
 
-    def __init__(self, parts: Sequence[str], factor: float, begin: int = 0, end: int | None = None):
-        if factor <= 0:
-            raise CapekitError(f'PartRateHook: factor={factor} must be above 0')
+    @checked
+    def __init__(self, parts: Sequence[str], factor: Positive, begin: Count = 0, end: Size | None = None):
         self.parts, self.factor, self.begin, self.end = tuple(parts), factor, begin, end
 
     def before_train(self, runner) -> None:
@@ -97,7 +118,7 @@ class PlainCheckpointHook(Hook):
         if hub is not None:
             hub['log_scalars'] = {name: _buffer_to_plain(buffer) for name, buffer in hub['log_scalars'].items()}
         for name in list(checkpoint):
-            checkpoint[name] = _plain(checkpoint[name], name)
+            checkpoint[name] = plain(checkpoint[name], name)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         hub = checkpoint.get('message_hub')
@@ -109,22 +130,6 @@ class PlainCheckpointHook(Hook):
 def _buffer_to_plain(buffer: HistoryBuffer) -> dict:
     values, counts = buffer.data
     return dict(values=values.tolist(), counts=counts.tolist(), max_length=buffer.max_length)
-
-
-def _plain(value, where: str):
-    """`value` with numpy scalars and arrays, tuples and dict subclasses turned into what weights-only loading takes."""
-    if isinstance(value, dict):
-        return {_plain(key, where): _plain(item, f'{where}.{key}') for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(item, where) for item in value) if type(value) in (list, tuple) \
-            else [_plain(item, where) for item in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(value)
-    if isinstance(value, _PLAIN):
-        return value
-    raise TypeError(f'checkpoint key {where} holds a {type(value).__name__}, which could not be read back')
 
 
 @HOOKS.register_module()

@@ -37,8 +37,10 @@ class Batches:
 
     def __init__(self, dataset: Dataset, collate: Callable, num_workers: int, persistent_workers: bool):
         self._keys: list = []
+        # A generator of its own: a validation must not move the random numbers of training.
         self.loader = DataLoader(dataset, batch_sampler=self._keys, collate_fn=collate, num_workers=num_workers,
-                                 persistent_workers=persistent_workers and num_workers > 0)
+                                 persistent_workers=persistent_workers and num_workers > 0,
+                                 generator=torch.Generator())
 
     def load(self, keys: list) -> Iterator:
         """The batches with these lists of keys, in order."""

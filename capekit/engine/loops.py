@@ -4,11 +4,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from mmengine.dist import all_gather_object, broadcast_object_list, get_dist_info, is_main_process
+from mmengine.dist import all_gather_object, broadcast, broadcast_object_list, get_dist_info, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, autocast
 from torch.utils.data import Dataset
 
+from capekit.choices import Count, Size
 from capekit.datasets.episodes import TestPlan
 from capekit.engine.inference import EpisodePredictor
 from capekit.engine.options import refuse_unknown
@@ -25,9 +26,9 @@ class EvaluationData:
     """An `MP100Dataset`, or its config."""
     sampler: Any
     """Anything with a `TestPlan` as its `plan`, or its config."""
-    batch_size: int = 1
+    batch_size: Size = 1
     """Images encoded, and pairs answered, at a time."""
-    num_workers: int = 0
+    num_workers: Count = 0
     """Processes that load images."""
     persistent_workers: bool = False
     """Keep them between validations."""
@@ -68,7 +69,7 @@ class EpisodeLoop(BaseLoop):
     loader_options = tuple(field.name for field in fields(EvaluationData))
     """What `load_config` accepts in the data loader of this loop."""
 
-    def __init__(self, runner, dataloader: dict, evaluator, keep_features: bool = True, max_images: int = 1000,
+    def __init__(self, runner, dataloader: dict, evaluator, keep_features: bool = True, max_images: Size = 1000,
                  amp: bool = False):
         refuse_unknown(dataloader, self.loader_options, f'{self.stage}_dataloader',
                        f'{type(self).__name__}, which loads images itself')
@@ -93,6 +94,7 @@ class EpisodeLoop(BaseLoop):
         self.runner.call_hook(f'before_{self.stage}')
         self.runner.call_hook(f'before_{self.stage}_epoch')
         self.runner.model.eval()
+        self._share_buffers()
         answers = self._predict()
         metrics: list = [None]
         if answers is not None:
@@ -103,6 +105,11 @@ class EpisodeLoop(BaseLoop):
         self.runner.call_hook(f'after_{self.stage}_epoch', metrics=metrics[0])
         self.runner.call_hook(f'after_{self.stage}')
         return metrics[0]
+
+    def _share_buffers(self) -> None:
+        """Every rank tests the model that a checkpoint holds: BatchNorm's statistics are the main process's."""
+        for buffer in self.runner.model.buffers():
+            broadcast(buffer)
 
     def _predict(self) -> tuple | None:
         """Points (E, Q, Kmax, 2) and scores (E, Q, Kmax) of all ranks on the main process, None elsewhere."""

@@ -6,9 +6,10 @@
 at the top level of a config sets what the protocol of MP-100 fixes:
 
 - `split`, 1 to 5: the annotation files of the three stages; 200 test episodes per category.
-- `cross`, a super-category: it is tested on, all others are trained on. That is a filter on category ids over the five
-  test files, which hold each of the 100 categories once. Nothing is left to validate on. The number of test episodes
-  per category is the released one: 100 for vehicle and furniture, 200 for the others.
+- `cross`, a super-category: it is tested on, all others are trained on. That is a filter on category ids: over all
+  fifteen files in training, where an annotation that several of them hold counts once; over the five test files in
+  testing, which hold each of the 100 categories once. Nothing is left to validate on. The number of test episodes per
+  category is the released one: 100 for vehicle and furniture, 200 for the others.
 - `shots`: supports per episode, in all stages. For data other than MP-100 it is the only setting.
 
 **Precedence.** The protocol fills in what the data loaders leave open: `dataset.ann_file`, `dataset.categories`,
@@ -128,11 +129,16 @@ def _parts(config: Config, name: str) -> dict:
 def _annotations(protocol: dict) -> dict:
     """Stage -> what a split or super-category sets in its data set; empty if neither is set."""
     if 'split' in protocol:
-        return {stage: dict(ann_file=f'annotations/mp100_split{protocol["split"]}_{stage}.json') for stage in STAGES}
+        return {stage: dict(ann_file=_ann_file(protocol['split'], stage)) for stage in STAGES}
     if 'cross' in protocol:
-        return {stage: dict(ann_file=[f'annotations/mp100_split{number}_test.json' for number in SPLIT_NUMBERS],
-                            categories=f'cross/{protocol["cross"]}/{stage}') for stage in ('train', 'test')}
+        parts = dict(train=STAGES, test=['test'])
+        return {stage: dict(ann_file=[_ann_file(number, part) for number in SPLIT_NUMBERS for part in parts[stage]],
+                            categories=f'cross/{protocol["cross"]}/{stage}') for stage in parts}
     return {}
+
+
+def _ann_file(split: int, part: str) -> str:
+    return f'annotations/mp100_split{split}_{part}.json'
 
 
 def _is_mp100(datasets: dict, stages: dict) -> bool:

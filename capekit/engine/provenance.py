@@ -1,11 +1,12 @@
 """Which code made a run, how it was called, and on what."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import torch
+
+from capekit.files import write_json
 
 
 def write_provenance(work_dir: Path) -> None:
@@ -17,7 +18,7 @@ def write_provenance(work_dir: Path) -> None:
     content = dict(command=sys.argv, capekit=__version__, revision=_git('rev-parse', 'HEAD'),
                    changed_files=(_git('status', '--porcelain', '--untracked-files=no') or '').splitlines(),
                    python=sys.version.split()[0], torch=torch.__version__)
-    (work_dir / 'run.json').write_text(json.dumps(content, indent=1) + '\n')
+    write_json(work_dir / 'run.json', content)
 
 
 def _git(*arguments: str) -> str | None:

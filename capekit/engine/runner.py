@@ -1,33 +1,46 @@
 """From a checked config to mmengine's runner, for the command line tools."""
 
+import contextlib
+import functools
 import inspect
 import itertools
 import logging
 import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import barrier, is_distributed
+from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader, Sampler
 
-from capekit.checkpoint import fill_model, read_checkpoint
+from capekit.checkpoint import fill_model, first_line, fitting_state, read_checkpoint
+from capekit.engine.checkpoint_hook import check_checkpoint_hook
 from capekit.engine.config import build
 from capekit.engine.crop_size import sized_model
+from capekit.engine.distributed import join_distributed, lock_for_all, process_errors
+from capekit.engine.finite import FiniteLossHook
 from capekit.engine.hooks import EpochSeedHook, PlainCheckpointHook, ProgressBarHook
 from capekit.engine.options import resolve
 from capekit.engine.provenance import write_provenance
+from capekit.engine.resume import facts_of_run, resume
+from capekit.engine.values import refuse_unused_keys
 from capekit.errors import CapekitError
-from capekit.registry import DATA_SAMPLERS, DATASETS, MODELS, RUNNERS
+from capekit.files import PARTIAL, check_writable
+from capekit.locks import Lock
+from capekit.registry import DATA_SAMPLERS, DATASETS, EVALUATOR, MODELS, RUNNERS
 
 STAGES = dict(train=('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'),
               val=('val_dataloader', 'val_cfg', 'val_evaluator'),
               test=('test_dataloader', 'test_cfg', 'test_evaluator'))
+# Options of a data loader that need workers; without, torch refuses them.
+WORKER_OPTIONS = ('persistent_workers', 'prefetch_factor', 'timeout')
 
 
 @RUNNERS.register_module()
@@ -38,17 +51,29 @@ class CapeRunner(Runner):
     `own_hooks` are registered whatever a config says; a config that names one of them replaces it.
     """
 
-    own_hooks = (EpochSeedHook, PlainCheckpointHook, ProgressBarHook)
+    own_hooks = (EpochSeedHook, PlainCheckpointHook, ProgressBarHook, FiniteLossHook)
+    random_states: list | None = None
+    """Of each rank, to go on from in the next iteration of a resumed run; None = go on as it is."""
+    lock: Lock | None = None
+    """That keeps other runs out of the work directory, as long as this runner lives."""
     _FILE_ONLY = re.compile(
         r'\s*-{20,}\s*System environment|Config:\n|Hooks will be executed|Distributed training is not used|'
-        r'Dataset \S+ has no metainfo|"(FileClient|HardDiskBackend)"')
+        r'Dataset \S+ has no metainfo|"(FileClient|HardDiskBackend)"|Data of \w+: ')
 
     def build_logger(self, *args, **kwargs):
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if type(handler) is logging.StreamHandler:
                 handler.addFilter(lambda record: not self._FILE_ONLY.match(record.getMessage()))
+            handler.handleError = functools.partial(_give_up, handler)
         return logger
+
+    def scale_lr(self, optim_wrapper, auto_scale_lr=None):
+        """As mmengine's, which forgets that batches are accumulated."""
+        counts = getattr(optim_wrapper, '_accumulative_counts', 1)
+        if auto_scale_lr and 'base_batch_size' in auto_scale_lr:
+            auto_scale_lr = dict(auto_scale_lr, base_batch_size=auto_scale_lr['base_batch_size'] / counts)
+        super().scale_lr(optim_wrapper, auto_scale_lr)
 
     def wrap_model(self, model_wrapper_cfg, model):
         if self.distributed and not torch.cuda.is_available():  # mmengine would pass a GPU number
@@ -64,16 +89,41 @@ class CapeRunner(Runner):
 
     @staticmethod
     def build_dataloader(dataloader, seed=None, diff_rank_seed=False):
-        """As mmengine's, but `num_batch_per_epoch` shortens what the sampler yields, whatever the data set's length."""
-        if isinstance(dataloader, DataLoader) or dataloader.get('num_batch_per_epoch') is None:
-            return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
-        options = dict(dataloader)
-        batches, sampler = options.pop('num_batch_per_epoch'), options['sampler']
-        if isinstance(sampler, dict):
-            sampler = DATA_SAMPLERS.build(sampler, default_args=dict(
-                dataset=options['dataset'], seed=None if diff_rank_seed else seed))
-        options['sampler'] = _ShortEpoch(sampler, batches * options['batch_size'])
+        """As mmengine's, but starting it draws nothing from torch's global generator.
+
+        `num_batch_per_epoch` shortens what the sampler yields, whatever the data set's length; options for workers
+        have no effect where there are none.
+        """
+        if isinstance(dataloader, DataLoader):
+            return dataloader
+        options = dict(generator=torch.Generator(), **dataloader)
+        if not options.get('num_workers'):
+            options = {name: value for name, value in options.items() if name not in WORKER_OPTIONS}
+        batches = options.pop('num_batch_per_epoch', None)
+        if batches is not None:
+            sampler = options['sampler']
+            if isinstance(sampler, dict):
+                sampler = DATA_SAMPLERS.build(sampler, default_args=dict(
+                    dataset=options['dataset'], seed=None if diff_rank_seed else seed))
+            options['sampler'] = _ShortEpoch(sampler, batches * options['batch_size'])
         return Runner.build_dataloader(options, seed, diff_rank_seed)
+
+    def save_checkpoint(self, out_dir, filename, file_client_args=None, save_optimizer=True, save_param_scheduler=True,
+                        meta=None, by_epoch=True, backend_args=None):
+        """As mmengine's, but completely or not at all: written beside its place, then renamed."""
+        meta = dict(meta or {}, **facts_of_run(self))
+        local = isinstance(get_file_backend(out_dir, backend_args=backend_args), LocalBackend)
+        partial = f'.{filename}{PARTIAL}' if local else filename
+        try:
+            super().save_checkpoint(out_dir, partial, file_client_args, save_optimizer, save_param_scheduler, meta,
+                                    by_epoch, backend_args)
+            if local and is_main_process():
+                os.replace(os.path.join(out_dir, partial), os.path.join(out_dir, filename))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(out_dir, partial))
+            raise CapekitError(f'{os.path.join(out_dir, filename)}: cannot be written ({error.strerror or error})'
+                               ) from None
 
     def load_checkpoint(self, filename, map_location='cpu', strict=True, revise_keys=()):
         """Read plain data, never code, and fill the whole model or nothing; mmengine's `resume` goes on from it.
@@ -89,6 +139,44 @@ class CapeRunner(Runner):
         fill_model(self.model.module if is_model_wrapper(self.model) else self.model, checkpoint, filename)
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint
+
+    def resume(self, filename, resume_optimizer=True, resume_param_scheduler=True, map_location='default'):
+        """See `capekit.engine.resume.resume`, which always resumes everything."""
+        resume(self, filename)
+        self._has_loaded = True
+
+    def load_or_resume(self) -> None:
+        """As mmengine's. Only then does the folder say what the run is: one that is refused changes nothing."""
+        super().load_or_resume()
+        if is_main_process():
+            folder = self.work_dir if self._train_loop is not None else self.log_dir
+            self.cfg.dump(self.config_file(folder))
+            write_provenance(Path(folder))
+
+    def config_file(self, folder: str) -> str:
+        """Where in a folder the whole config of this run is written."""
+        return os.path.join(folder, os.path.basename(self.cfg.filename or f'{self.timestamp}.py'))
+
+    def dump_config(self) -> None:
+        """Nothing yet; see `load_or_resume`."""
+
+    def train(self):
+        """As mmengine's.
+
+        Raises:
+            CapekitError: also where a data loader worker or another process of the run died.
+        """
+        with process_errors():
+            return super().train()
+
+    def test(self) -> dict:
+        """As mmengine's.
+
+        Raises:
+            CapekitError: also where a data loader worker or another process of the run died.
+        """
+        with process_errors():
+            return super().test()
 
     def _init_model_weights(self):
         """Nothing left to do: `build_runner` has initialised the weights before anything was written."""
@@ -131,7 +219,8 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
     """
     import capekit.evaluation  # noqa: F401  registers evaluators
     init_default_scope('capekit')
-    _init_distributed(launcher, config)
+    check_writable(work_dir, 'work directory', folder=True)
+    join_distributed(launcher, config.get('env_cfg', {}))
     wanted = [key for stage in stages for key in STAGES[stage]]
     runner_type = resolve(config.get('runner_type', 'CapeRunner'), RUNNERS, 'runner_type')
     if not issubclass(runner_type, CapeRunner):
@@ -143,32 +232,57 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
     for key in [key for keys in STAGES.values() for key in keys if key not in wanted]:
         config.pop(key, None)
     arguments = {name: config[name] for name in inspect.signature(Runner).parameters if name in config}
+    seed = config.get('randomness', {}).get('seed')
     for stage in stages:
         loader = config[f'{stage}_dataloader']
         dataset = build(DATASETS, loader.dataset, f'{stage}_dataloader.dataset')
         DATA_SAMPLERS.build(dict(loader.sampler), default_args=dict(dataset=dataset))
         # The runner gets the data set itself, the config keeps its description.
         arguments[f'{stage}_dataloader'] = dict(loader, dataset=dataset)
+    if 'train' in stages:
+        _check_training(config, arguments, runner_type)
     if model is None:
-        set_random_seed(config.get('randomness', {}).get('seed'))
+        set_random_seed(seed)
         model = build(MODELS, sized_model(config, stages), 'model')
         if not config.get('resume'):  # otherwise everything comes from the checkpoint
             model.init_weights()
+        refuse_unused_keys(config, model)
+    if config.get('load_from'):
+        fitting_state(model, read_checkpoint(config.load_from), config.load_from)
     arguments['model'] = model
+    lock = lock_for_all(os.path.join(work_dir, '.lock'), f'work directory {work_dir}') if 'train' in stages else None
     runner = runner_type(**arguments, cfg=config)
-    if int(os.environ.get('RANK', 0)) == 0:
-        write_provenance(Path(work_dir))
+    for stage in stages:  # the screen had these before there was a log file
+        for note in getattr(arguments[f'{stage}_dataloader']['dataset'], 'notes', ()):
+            runner.logger.warning(f'Data of {stage}: {note}')
+    runner.lock = lock
     return runner
 
 
-def _init_distributed(launcher: str, config: Config) -> None:
-    """Without a GPU, join the process group here: mmengine's own start requires CUDA."""
-    if launcher == 'pytorch' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group('gloo')
+def _check_training(config: Config, arguments: dict, runner_type: type[CapeRunner]) -> None:
+    """Build what mmengine builds only when training starts, to refuse it before anything is written."""
+    loop = arguments['train_cfg']
+    if 'type' not in loop:  # mmengine's other form, which would take its own loops
+        by_epoch = loop.pop('by_epoch', True)
+        loop.type = 'EpochBasedTrainLoop' if by_epoch else 'IterBasedTrainLoop'
+    try:
+        loader = runner_type.build_dataloader(arguments['train_dataloader'], seed=0)
+    except (ValueError, TypeError, AssertionError) as error:
+        raise CapekitError(f'train_dataloader: {first_line(error)}') from None
+    if not len(loader):
+        raise CapekitError(f'train_dataloader: no batch of {loader.batch_size} in an epoch of {len(loader.sampler)}')
+    evaluator = arguments.get('val_evaluator')
+    if evaluator is not None:
+        check_checkpoint_hook(config.get('default_hooks', {}).get('checkpoint'),
+                              build(EVALUATOR, evaluator, 'val_evaluator'))
 
 
-def leave_distributed() -> None:
-    """End a run: wait for the other processes, so that none exits while another still communicates with it."""
-    if is_distributed():
-        barrier()
-        torch.distributed.destroy_process_group()
+def _give_up(handler: logging.Handler, record: logging.LogRecord) -> None:
+    """What a log handler does where it cannot write: fall silent, so that the run itself goes on."""
+    error = sys.exc_info()[1]
+    if not isinstance(error, (OSError, ValueError)) or not isinstance(handler, logging.StreamHandler):
+        logging.Handler.handleError(handler, record)
+        return
+    if isinstance(handler, logging.FileHandler):
+        print(f'warning: {handler.baseFilename}: the log cannot be written ({error})', file=sys.stderr)
+    handler.stream = open(os.devnull, 'w')

@@ -7,19 +7,22 @@ JSON text with the entries of the data set's `source` and, as `queries`, the num
 
 import json
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from capekit.choices import Size, refuse_invalid
 from capekit.datasets.dataset import MP100Dataset
 from capekit.datasets.episodes import TestPlan
 from capekit.errors import CapekitError
 from capekit.evaluation.scores import by_row
-from capekit.files import atomic_write
+from capekit.files import atomic_write, check_unpacked_size
 
-SOURCE_KEYS = ('ann_files', 'sha256', 'categories', 'images', 'instances')
+SOURCE: dict[str, Any] = dict(ann_files=list[str], sha256=list[str], categories=str | list[int] | None,
+                              images=str | None, instances=str)
+"""Entries of `MP100Dataset.source` in a dump's meta, with their types."""
 
 
 @dataclass
@@ -76,17 +79,23 @@ def load_predictions(path: str | os.PathLike) -> Predictions:
     """Read a dump.
 
     Raises:
-        CapekitError: the file does not exist or is not a dump of `save_predictions`.
+        CapekitError: the file does not exist, unpacks to far more than it is, or is not a dump of `save_predictions`.
     """
     try:
+        check_unpacked_size(path)
         with np.load(path, allow_pickle=False) as arrays:
-            rows, points, meta = arrays['rows'], arrays['points'], json.loads(str(arrays['meta']))
-            scores = arrays['scores'] if 'scores' in arrays else np.full(points.shape[:2], np.float32(np.nan))
+            rows, points = np.asarray(arrays['rows']), np.asarray(arrays['points'])
+            meta = json.loads(str(arrays['meta']))
+            none = np.full(points.shape[:2], np.float32(np.nan))
+            scores = np.asarray(arrays['scores']) if 'scores' in arrays else none
     except FileNotFoundError:
         raise CapekitError(f'{path}: no such dump of predictions') from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except CapekitError:
+        raise
+    except Exception as error:  # a damaged file may fail in any way
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CapekitError(f'{path}: not a dump of predictions with rows, points, scores and meta '
-                           f'({str(error).splitlines()[0][:80]})') from None
+                           f'({reason:.80})') from None
     if (rows.ndim != 2 or rows.shape[1] < 2 or rows.dtype.kind not in 'iu' or points.ndim != 3
             or points.shape[::2] != (len(rows), 2) or scores.shape != points.shape[:2]
             or points.dtype.kind != 'f' or scores.dtype.kind != 'f'):
@@ -116,7 +125,8 @@ def dataset_of(predictions: Predictions, ann_file: Sequence | None = None) -> MP
     if gone:
         raise CapekitError(f'{gone[0]}: the annotation file of this dump is missing; give its path with --ann-file')
     dataset = MP100Dataset(files, images=source['images'], categories=source['categories'],
-                           missing_images='error' if source['images'] is None else 'skip')
+                           missing_images='error' if source['images'] is None else 'skip',
+                           **source.get('reading', {}))  # absent from dumps of version 0.1.0
     for file, now, then in zip(files, dataset.source['sha256'], source['sha256'], strict=False):
         if now != then:
             raise CapekitError(f'{file}: sha256 {now[:12]} is not the annotation file of this dump ({then[:12]})')
@@ -130,8 +140,8 @@ def dataset_of(predictions: Predictions, ann_file: Sequence | None = None) -> MP
 def _check_meta(path: str | os.PathLike, meta: dict):
     if not isinstance(meta, dict):
         raise CapekitError(f"{path}: the dump's meta is not a dict but {meta!r:.60}")
-    missing = [key for key in (*SOURCE_KEYS, 'queries') if key not in meta]
+    needed = {**SOURCE, 'queries': Size}
+    missing = [key for key in needed if key not in meta]
     if missing:
         raise CapekitError(f"{path}: the dump's meta lacks {missing[0]!r}; it has {list(meta)}")
-    if type(meta['queries']) is not int or meta['queries'] < 1:
-        raise CapekitError(f"{path}: the dump's meta has queries={meta['queries']!r}, not a whole number, 1 or more")
+    refuse_invalid(meta, needed, f"{path}: the dump's meta: ")

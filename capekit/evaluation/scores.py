@@ -5,6 +5,7 @@ distances are in pixels of the original image, divided by the longest side of th
 such a keypoint counts as 0 in every metric, as in the released code: reports state how many there were.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -202,6 +203,6 @@ def _row_means(values: np.ndarray, scored: np.ndarray, counts: np.ndarray) -> np
 
 def _check_thresholds(thresholds: Sequence[float]) -> tuple:
     thresholds = tuple(float(threshold) for threshold in thresholds)
-    if not thresholds or thresholds[0] <= 0 or any(a >= b for a, b in zip(thresholds, thresholds[1:], strict=False)):
+    if not thresholds or not thresholds[0] > 0 or not all(a < b for a, b in itertools.pairwise(thresholds)):
         raise CapekitError(f'thresholds {list(thresholds)} must be above 0 and ascending, at least one')
     return thresholds

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
+from capekit.checkpoint import state_dict_of
 from capekit.errors import CapekitError
 
 # In order; each pattern is matched at the start of the released name.
@@ -95,24 +97,22 @@ CONVERTERS: dict[str, Callable[[str], str]] = dict(
     pomnet=_renamer(_POMNET, encoder=_MMCV_ENCODER_LAYER, interaction=_MMCV_DECODER_LAYER))
 
 
-def convert(method: str, content: dict) -> dict:
+def convert(method: str, content: dict, path: str | Path = 'content') -> dict:
     """The state dict of a published checkpoint under our names.
 
     Args:
         method: one of `CONVERTERS`.
         content: the file's content: a state dict, or a dict that holds one as `state_dict`.
+        path: of the file, for messages.
 
     Raises:
-        CapekitError: unknown method, a parameter that the method does not have, or two parameters that should be shared
-            and differ.
+        CapekitError: unknown method, no state dict, a parameter that the method does not have, or two parameters that
+            should be shared and differ.
     """
     if method not in CONVERTERS:
         raise CapekitError(f'method {method!r} is not one of {", ".join(CONVERTERS)}')
-    state = content.get('state_dict', content) if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise CapekitError('the file holds no state dict')
     converted: dict[str, torch.Tensor] = {}
-    for name, value in state.items():
+    for name, value in state_dict_of(content, path).items():
         new = CONVERTERS[method](name)
         if new in converted and not torch.equal(converted[new], value):
             raise CapekitError(f'parameter {name!r} differs from the one it is shared with: not a file of {method!r}')

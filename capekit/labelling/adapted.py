@@ -1,4 +1,7 @@
-"""The embedded default: ImageNet features and a small head, both trained on the supports."""
+"""The embedded default: ImageNet features and a small head, both trained on the supports.
+
+Where queries differ from the few supports, features that were never trained on them help: their matches are added.
+"""
 
 import time
 from collections.abc import Callable
@@ -6,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -13,6 +17,7 @@ from capekit.datasets.crops import transform_points
 from capekit.datasets.transforms import Geometry
 from capekit.labelling.crops import cut, to_tensor
 from capekit.labelling.lite import STRIDE, LiteFeatures, decode, joined
+from capekit.labelling.matcher import FrozenModel
 from capekit.labelling.records import Labelled
 
 SIZE, BATCH, WIDTH = 192, 8, 128
@@ -20,6 +25,8 @@ HEAD_RATE, NETWORK_RATE = 2e-3, 2e-4
 SIGMA = 1.0
 """Of the Gaussian targets, in cells."""
 ROTATION, SCALE, SHIFT, BRIGHTNESS = 25.0, 0.2, 0.08, 0.25
+MATCHING = 8.0
+"""Weight of the frozen features' similarities beside the head's log-probabilities."""
 STEPS_PER_SECOND = 200 / 60
 
 
@@ -109,14 +116,16 @@ class AdaptedModel:
 
     Args:
         device: such as 'cpu'.
+        features: frozen, on that device.
         budget: of the training.
         seed: of every random draw.
     """
 
     name, size = 'adapted', SIZE
 
-    def __init__(self, device: str, budget: Budget, seed: int = 0):
+    def __init__(self, device: str, features: LiteFeatures, budget: Budget, seed: int = 0):
         self.device, self.budget, self.seed = device, budget, seed
+        self.frozen = FrozenModel(device, features)
         self.network: KeypointNetwork | None = None
         self.steps = 0
 
@@ -142,24 +151,35 @@ class AdaptedModel:
         self.steps = train(network, [(network.head, HEAD_RATE), (network.features, NETWORK_RATE)], loss, self.budget,
                            progress)
         self.network = network
+        self.frozen.set_support(labelled)
 
     @torch.no_grad()
     def answer(self, crops: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Crops (N, 3, size, size) uint8 -> points (N, K, 2) normalised by `size`, scores (N, K)."""
         assert self.network is not None, 'set_support comes first'
-        points, scores = decode(self.network(crops.to(self.device)), STRIDE)
+        crops = crops.to(self.device)
+        logits = self.network(crops)
+        evidence, _ = self.frozen.evidence(crops)
+        chances = logits - logits.flatten(2).logsumexp(-1)[..., None, None]
+        points, scores = decode(chances + MATCHING * F.adaptive_avg_pool2d(evidence, logits.shape[-2:]), STRIDE)
         return points.double().cpu().numpy(), scores.double().cpu().numpy()
 
     def state(self) -> dict[str, Tensor]:
-        """The network's parameters."""
+        """The network's parameters, and what the frozen features found at the supports' keypoints."""
         assert self.network is not None, 'set_support comes first'
-        return {name: value.contiguous() for name, value in self.network.state_dict().items()}
+        return {**{f'network.{name}': value for name, value in self.network.state_dict().items()},
+                **{f'frozen.{name}': value for name, value in self.frozen.state().items()}}
 
     def restore(self, state: dict[str, Tensor], count: int) -> None:
-        """Take the parameters that `state` gave, for `count` keypoints."""
+        """Take what `state` gave, for `count` keypoints."""
+        parts: dict[str, dict] = dict(network={}, frozen={})
+        for name, value in state.items():
+            part, _, key = name.partition('.')
+            parts[part][key] = value
         network = KeypointNetwork(count, LiteFeatures(None))
-        network.load_state_dict(state)
+        network.load_state_dict(parts['network'])
         self.network = network.to(self.device).eval()
+        self.frozen.restore(parts['frozen'], count)
 
 
 def targets(points: np.ndarray, size: int) -> Tensor:

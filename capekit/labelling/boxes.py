@@ -21,9 +21,9 @@ STEP = 1.19
 """Ratio of successive scales."""
 SMALLER, LARGER = 1.5, 1.35
 """The scales go beyond those of the supports by these factors."""
-OVERLAPPING, NEAR, FAR = 0.35, 30, 25
+OVERLAPPING, NEAR, FAR = 0.35, 20, 15
 """Per image and scale, this many windows that overlap an animal by more than that, and this many others."""
-RIDGE = 0.05
+RIDGE = 0.5
 NMS = 0.3
 
 

@@ -93,10 +93,10 @@ class EstimatorModel:
 
     @torch.no_grad()
     def answer(self, crops: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Crops (N, 3, size, size) uint8 -> points (N, K, 2) normalised by `size`, scores (N, K); nan where unseen."""
+        """Crops (N, 3, size, size) uint8 -> points (N, K, 2) normalised by `size`, scores (N, K); 0 where unseen."""
         query = self.estimator.encode_query(crops.to(self.device))
         count = self.memory['visible'].shape[1]
-        points, scores = np.full((len(crops), count, 2), np.nan), np.zeros((len(crops), count))
+        points, scores = np.zeros((len(crops), count, 2)), np.zeros((len(crops), count))
         for members, state in self.states:
             prediction = self.estimator.answer(state, query)
             chosen = members.cpu().numpy()

@@ -22,13 +22,16 @@ class FrozenModel:
     """Cosine of centred features, summed over strides, with a weak prior of the position in the crop.
 
     Each keypoint uses the supports that show it.
+
+    Args:
+        device: such as 'cpu'.
+        features: on that device.
     """
 
     name, size, steps = 'frozen', SIZE, 0
 
-    def __init__(self, device: str):
-        self.device = device
-        self.features = LiteFeatures().to(device)
+    def __init__(self, device: str, features: LiteFeatures):
+        self.device, self.features = device, features
         self.tensors: dict[str, Tensor] = {}
 
     @torch.no_grad()
@@ -53,13 +56,18 @@ class FrozenModel:
     @torch.no_grad()
     def answer(self, crops: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Crops (N, 3, size, size) uint8 -> points (N, K, 2) normalised by `size`, scores (N, K)."""
-        similarity = self.similarity(crops.to(self.device))
+        evidence, similarity = self.evidence(crops.to(self.device))
+        points, _ = decode(SHARPNESS * evidence, STRIDE)
+        return points.double().cpu().numpy(), similarity.flatten(2).amax(-1).clamp(0, 1).double().cpu().numpy()
+
+    def evidence(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3, size, size) uint8 -> similarities less the prior's cost, and the similarities, (N, K, h, w) each."""
+        similarity = self.similarity(crops)
         side = similarity.shape[-1]
         cells = (torch.arange(side, device=similarity.device) + 0.5) / side
         place = self.tensors['place']
         x, y = ((cells - place[:, axis, None]) ** 2 for axis in (0, 1))
-        points, _ = decode(SHARPNESS * (similarity - PRIOR * (y[:, :, None] + x[:, None, :])), STRIDE)
-        return points.double().cpu().numpy(), similarity.flatten(2).amax(-1).clamp(0, 1).double().cpu().numpy()
+        return similarity - PRIOR * (y[:, :, None] + x[:, None, :]), similarity
 
     def similarity(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) uint8 -> (N, K, H / 4, W / 4), in [-1, 1]."""
@@ -73,13 +81,9 @@ class FrozenModel:
         return total
 
     def state(self) -> dict[str, Tensor]:
-        """What was read off, and the network's parameters."""
-        return self.tensors | {f'features.{name}': value.contiguous()
-                               for name, value in self.features.state_dict().items()}
+        """What was read off; the network's parameters come with the package."""
+        return self.tensors
 
     def restore(self, state: dict[str, Tensor], count: int) -> None:
         """Take what `state` gave; the number of keypoints is in it."""
-        self.features.load_state_dict({name.removeprefix('features.'): value for name, value in state.items()
-                                       if name.startswith('features.')})
-        self.tensors = {name: value.to(self.device) for name, value in state.items()
-                        if not name.startswith('features.')}
+        self.tensors = {name: value.to(self.device) for name, value in state.items()}

@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 
 from capekit.errors import CapekitError
-from capekit.labelling.boxes import BoxFinder
+from capekit.labelling.boxes import BoxFinder, iou
 from capekit.labelling.calibration import Calibration
 from capekit.labelling.crops import PLAIN
 from capekit.labelling.records import PosePrediction
@@ -14,6 +14,10 @@ from capekit.labelling.refine import Hull
 from capekit.labelling.sources import Picture
 from capekit.labelling.views import VIEWS, answer_boxes, answer_views
 
+SPARE = 2
+"""More boxes are looked into than animals are asked for."""
+SAME = 0.5
+"""Boxes that overlap more after the first pass are of one animal."""
 Boxes = str | dict[str, Sequence] | Callable[[np.ndarray], Sequence] | None
 
 
@@ -25,12 +29,14 @@ class Predictor:
         finder: of boxes; None if boxes are always given.
         hull: how boxes surround keypoints.
         calibration: of expected errors.
+        seen: (K,) bool, keypoints that some support shows; the others are not predicted.
         batch_size: crops answered at once.
     """
 
-    def __init__(self, model, finder: BoxFinder | None, hull: Hull, calibration: Calibration, batch_size: int):
+    def __init__(self, model, finder: BoxFinder | None, hull: Hull, calibration: Calibration, seen: np.ndarray,
+                 batch_size: int):
         self.model, self.finder, self.hull, self.calibration = model, finder, hull, calibration
-        self.batch_size = batch_size
+        self.seen, self.batch_size = seen, batch_size
 
     @property
     def together(self) -> int:
@@ -72,16 +78,29 @@ class Predictor:
         return [(check_box(box, picture.name), 'detector' if callable(boxes) else 'given', 1.0) for box in given]
 
     def _find(self, image: np.ndarray, animals: int) -> list[tuple[np.ndarray, float]]:
-        """Found boxes, each replaced by the box around the keypoints that are predicted in it."""
+        """Boxes in two passes: each is replaced by the one around the keypoints that are predicted in it.
+
+        Those are kept that look most like an animal and whose keypoints the model is surest of.
+        """
         if self.finder is None:
             raise CapekitError("boxes: none are given, and nothing has learned to find them; call fit, or give 'whole'")
-        found = self.finder.find(image, animals)
+        found = self.finder.find(image, animals + SPARE)
         points, scores = answer_views(self.model, [(image, box, PLAIN) for box, _ in found], self.batch_size)
-        return [(self.hull.refine(box, *answer), score)
-                for (box, score), answer in zip(found, zip(points, scores, strict=True), strict=True)]
+        boxes = [self.hull.refine(box, own[self.seen], sure[self.seen])
+                 for (box, _), own, sure in zip(found, points, scores, strict=True)]
+        _, scores = answer_views(self.model, [(image, box, PLAIN) for box in boxes], self.batch_size)
+        value = np.array([score + sure[self.seen].mean() for (_, score), sure in zip(found, scores, strict=True)])
+        kept: list[tuple[np.ndarray, float]] = []
+        for i in np.argsort(-value, kind='stable').tolist():
+            others = np.array([box for box, _ in kept]).reshape(-1, 4)
+            if len(kept) < animals and (iou(boxes[i][None], others) <= SAME).all():
+                kept.append((boxes[i], found[i][1]))
+        return kept
 
     def _prediction(self, picture: Picture, number: int, box: np.ndarray, box_from: str, box_score: float,
                     points: np.ndarray, scores: np.ndarray, spread: np.ndarray) -> PosePrediction:
+        points, spread = np.where(self.seen[:, None], points, np.nan), np.where(self.seen, spread, np.nan)
+        scores = np.where(self.seen, scores, 0.0)
         error = self.calibration.expect(spread) * max(box[2:])
         return PosePrediction(picture.name, picture.frame, number, box, points, scores, error, box_from=box_from,
                               box_score=box_score, spread=spread)

@@ -34,8 +34,7 @@ class Hull:
 
     def refine(self, box: np.ndarray, points: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """(4,) box, predicted points (K, 2) and their scores (K,) -> the box (4,) for the next pass."""
-        known = np.isfinite(points).all(1)
-        known &= scores >= SURE * np.median(scores[known]) if known.any() else False
+        known = scores >= SURE * np.median(scores)
         if known.sum() < 2 or (longest := np.ptp(points[known], axis=0).max()) <= 0:
             return box
         low = points[known].min(0) - self.margins[:2] * longest

@@ -21,7 +21,8 @@ def write_model(path: str | Path, tensors: dict[str, Tensor], settings: dict[str
         CapekitError: it cannot be written.
     """
     content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()},
-                   {'format': FORMAT, 'settings': json.dumps(settings, sort_keys=True)})
+                   # One entry: the library writes several in any order.
+                   {FORMAT: json.dumps(settings, sort_keys=True)})
     with atomic_write(path) as file:
         file.write(content)
 
@@ -40,6 +41,6 @@ def read_model(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
         raise CapekitError(f'model {path}: damaged ({error})') from None
-    if header.get('format') != FORMAT:
+    if FORMAT not in header:
         raise CapekitError(f'model {path}: not a model saved by CapeInferencer.save')
-    return tensors, json.loads(header['settings'])
+    return tensors, json.loads(header[FORMAT])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from capekit.datasets.coco import read_annotation_file
 from capekit.datasets.crops import read_image
 from capekit.errors import CapekitError
 from capekit.interop.labels import Animal, LabelSet, read
@@ -16,16 +17,18 @@ UNSEEN = ('predicted', 'rejected')
 
 
 def read_labelled(path: str | Path, images: str | Path) -> Labelled:
-    """Every animal of a COCO keypoint file with one category that a person has labelled.
+    """Every animal that a person has labelled in a COCO keypoint file; categories without labels may be in it.
 
     Args:
         path: of the file.
         images: folder that its file names are relative to.
 
     Raises:
-        CapekitError: a broken file, several categories, no label, an image that is missing or damaged.
+        CapekitError: a broken file, labels of several categories, no label, an image that is missing or damaged.
     """
-    labelled = supports_of(read(path, 'coco'), images)
+    content, _ = read_annotation_file(str(path))
+    used = {record['category_id'] for record in content['annotations'] if any(record.get('keypoints') or ())}
+    labelled = supports_of(read(path, 'coco', category=used.pop() if len(used) == 1 else None), images)
     if not labelled.supports:
         raise CapekitError(f'{path}: no labelled animal of category {labelled.category!r}')
     return labelled

@@ -20,7 +20,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from capekit.choices import checked
+from capekit.choices import Count, Positive, Size, checked
 from capekit.errors import CapekitError
 from capekit.models.backbones import build_backbone
 from capekit.models.estimator import EpisodeEstimator
@@ -158,9 +158,9 @@ class FineTuneEstimator(AdaptingEstimator):
     """
 
     @checked
-    def __init__(self, backbone: dict, decoder_channels: int = 256, max_keypoints: int = 68,
-                 steps: int = 20, rate: float = 5e-4, refine: Refinement = 'quarter', sigma: float = 2.0,
-                 data_preprocessor: dict | None = None, image_size: int | None = None):
+    def __init__(self, backbone: dict, decoder_channels: Size = 256, max_keypoints: Size = 68,
+                 steps: Count = 20, rate: Positive = 5e-4, refine: Refinement = 'quarter', sigma: Positive = 2.0,
+                 data_preprocessor: dict | None = None, image_size: Size | None = None):
         super().__init__(backbone, decoder_channels, max_keypoints, steps, rate, refine, sigma,
                          data_preprocessor, image_size)
 
@@ -201,11 +201,11 @@ class MAMLEstimator(AdaptingEstimator):
     """
 
     @checked
-    def __init__(self, backbone: dict, decoder_channels: int = 256, max_keypoints: int = 68,
-                 steps: int = 5, rate: float = 0.01, max_norm: float = 1.0,
+    def __init__(self, backbone: dict, decoder_channels: Size = 256, max_keypoints: Size = 68,
+                 steps: Size = 5, rate: Positive = 0.01, max_norm: Positive = 1.0,
                  norm: Literal['running', 'image'] = 'running', first_order: bool = True,
-                 test_steps: int | None = None, refine: Refinement = 'quarter', sigma: float = 2.0,
-                 data_preprocessor: dict | None = None, image_size: int | None = None):
+                 test_steps: Count | None = None, refine: Refinement = 'quarter', sigma: Positive = 2.0,
+                 data_preprocessor: dict | None = None, image_size: Size | None = None):
         super().__init__(backbone, decoder_channels, max_keypoints, steps, rate, refine, sigma,
                          data_preprocessor, image_size)
         self.max_norm, self.norm, self.first_order = max_norm, norm, first_order

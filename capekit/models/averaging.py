@@ -6,7 +6,7 @@ import torch
 from mmengine.model import ExponentialMovingAverage
 from torch import nn
 
-from capekit.errors import CapekitError
+from capekit.choices import Fraction, Positive, Size, checked
 from capekit.registry import MODELS
 
 
@@ -26,13 +26,12 @@ class ExpMomentumEMA(ExponentialMovingAverage):
         update_buffers: average the buffers too, instead of copying them.
 
     Raises:
-        CapekitError: a gamma of 0 or less.
+        CapekitError: a momentum outside 0 to 1, a gamma of 0 or less.
     """
 
-    def __init__(self, model: nn.Module, momentum: float = 0.0002, gamma: float = 2000, interval: int = 1,
+    @checked
+    def __init__(self, model: nn.Module, momentum: Fraction = 0.0002, gamma: Positive = 2000, interval: Size = 1,
                  device: torch.device | None = None, update_buffers: bool = False):
-        if gamma <= 0:
-            raise CapekitError(f'ExpMomentumEMA: gamma={gamma} must be above 0')
         super().__init__(model, momentum, interval, device, update_buffers)
         self.gamma = gamma
 

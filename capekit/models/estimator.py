@@ -7,7 +7,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from capekit.choices import checked
+from capekit.choices import Size, checked
 from capekit.errors import CapekitError
 from capekit.models.backbones import build_backbone, build_preprocessor
 from capekit.registry import MODELS, find_option
@@ -133,7 +133,7 @@ class CapeEstimator(EpisodeEstimator):
     @checked
     def __init__(self, backbone: dict, head: dict, support_backbone: dict | None = None,
                  backbone_passes: Literal['per_shot', 'joint'] = 'per_shot', data_preprocessor: dict | None = None,
-                 image_size: int | None = None):
+                 image_size: Size | None = None):
         networks = [build_backbone(config, image_size) for config in (backbone, support_backbone) if config]
         super().__init__(data_preprocessor, image_size, *networks)
         self.backbone = networks[0]

@@ -11,13 +11,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from capekit.datasets.coco import clip_box, join_categories, read_annotation_file
+from capekit.datasets.coco import clip_box, join_categories, leads_out, read_annotation_file, size_fault
 from capekit.errors import CapekitError
+from capekit.files import atomic_write
 
 from .appearance import SHAPES, Appearance, Part, choose_looks, choose_paints
 from .categories import look_sizes
+from .processes import in_processes
 from .render import Figure, draw_scene
-from .write import JPEG_QUALITY, in_processes
+from .write import JPEG_QUALITY
 
 DRAWN_SIDE = 320
 """Longest side at which an image is drawn, before it is resized to its recorded size."""
@@ -47,9 +49,10 @@ def render_from_annotations(ann_files: list, images: str | os.PathLike, seed: in
     for path, content in zip(paths, files, strict=True):
         names = {image['id']: image['file_name'] for image in content['images']}
         for image in content['images']:
-            name = os.path.normpath(image['file_name'])
-            if os.path.isabs(name) or name.startswith('..'):
+            if leads_out(image['file_name']):
                 raise CapekitError(f"{path}: file name {image['file_name']!r} leads out of the image folder")
+            if fault := size_fault(image):
+                raise CapekitError(f'{path}: image {fault}')
             records.setdefault(image['file_name'], image)
         for annotation in content['annotations']:
             if annotation.get('keypoints') and annotation['image_id'] in names:
@@ -99,11 +102,9 @@ def _write_image(job: tuple, folder: Path, seed: int) -> None:
     image = draw_scene(*small, figures, rng, occluders=False).image
     image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     path = folder / record['file_name']
-    path.parent.mkdir(parents=True, exist_ok=True)
     whole, data = cv2.imencode(path.suffix.lower() or '.jpg', image[..., ::-1],
                                [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not whole:
         raise CapekitError(f'{path}: OpenCV cannot write this kind of image')
-    partial_path = path.with_name(path.name + '.partial')
-    partial_path.write_bytes(data.tobytes())
-    partial_path.replace(path)
+    with atomic_write(path) as file:
+        file.write(data.tobytes())

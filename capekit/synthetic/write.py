@@ -1,24 +1,30 @@
 """Writes a generated data set in MP-100's format: annotation files, images, disjoint categories."""
 
+import glob
 import json
 import os
 import shutil
-from concurrent.futures import ProcessPoolExecutor
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from capekit.errors import CapekitError
+from capekit.files import PARTIAL, umask
+from capekit.locks import Lock, remove_abandoned
 
 from .categories import make_category, split_categories
 from .pose import place, pose
+from .processes import in_processes
 from .render import Figure, draw_scene
 
 LONG_SIDE, SHORTEST_SIDE = 192, 128
 JPEG_QUALITY = 93
+_LOCK = '.lock'
 MIN_LABELLED = 3
 """An instance with fewer visible keypoints is posed anew."""
 
@@ -30,7 +36,8 @@ def write_dataset(out: str | os.PathLike, categories: int = 100, instances: int 
     Every file depends on (seed, category, instance) alone: the same bytes for any number of workers.
 
     Args:
-        out: a folder that does not exist or is empty. Until everything is written, the data are in `<out>.partial`.
+        out: a folder that does not exist or is empty. Until everything is written, the data are in a hidden folder
+            beside it.
         categories: in total; about 70 % train, 10 % val and 20 % test, with none in common.
         instances: images per category, one object each.
         seed: of all random choices.
@@ -40,7 +47,8 @@ def write_dataset(out: str | os.PathLike, categories: int = 100, instances: int 
         dict: for each of 'train', 'val', 'test' the numbers of `categories` and `instances`.
 
     Raises:
-        CapekitError: `out` is in use, or there are too few categories or instances.
+        CapekitError: `out` is in use or cannot be written, a process died, or there are too few categories or
+            instances.
     """
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -48,31 +56,37 @@ def write_dataset(out: str | os.PathLike, categories: int = 100, instances: int 
     if instances < 1:
         raise CapekitError(f'instances={instances} must be 1 or more')
     splits = split_categories(categories)
-    partial_out = out.with_name(out.name + '.partial')
-    shutil.rmtree(partial_out, ignore_errors=True)
-    try:
-        (partial_out / 'annotations').mkdir(parents=True)
+    with _folder_until_whole(out) as partial_out:
+        (partial_out / 'annotations').mkdir()
         work = partial(_write_category, folder=partial_out / 'images', instances=instances, seed=seed)
         records = in_processes(work, range(categories), workers)
         for name, places in splits.items():
             content = _annotation_file([records[index] for index in places])
             text = json.dumps(content, separators=(',', ':')) + '\n'
             (partial_out / 'annotations' / f'{name}.json').write_text(text)
-        if out.exists():
-            out.rmdir()
-        partial_out.rename(out)
-    finally:
-        shutil.rmtree(partial_out, ignore_errors=True)
     return {name: dict(categories=len(places), instances=len(places) * instances) for name, places in splits.items()}
 
 
-def in_processes(work, items, workers: int) -> list:
-    """[work(item) for item in items], in `workers` processes."""
-    if workers <= 1:
-        return [work(item) for item in items]
-    # Not forked: a forked copy would lack the OpenCV threads of this process and wait for them forever.
-    with ProcessPoolExecutor(workers, get_context('spawn'), cv2.setNumThreads, (1,)) as pool:
-        return list(pool.map(work, items))
+@contextmanager
+def _folder_until_whole(out: Path) -> Iterator[Path]:
+    """A new folder beside `out` that becomes `out` once the block ends without an error, and is removed otherwise.
+
+    Those of killed processes are removed as well: they hold a lock file, which nothing else does.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(out.parent, f'.{glob.escape(out.name)}.*{PARTIAL}', _LOCK, shutil.rmtree)
+    partial_out = Path(tempfile.mkdtemp(PARTIAL, f'.{out.name}.', out.parent))
+    lock = Lock(partial_out / _LOCK, str(partial_out))
+    try:
+        yield partial_out
+        (partial_out / _LOCK).unlink()
+        partial_out.chmod(0o777 & ~umask())
+        partial_out.rename(out)  # an empty folder is replaced
+    except OSError as error:
+        raise CapekitError(f'{error.filename or out}: cannot be written ({error.strerror})') from None
+    finally:
+        shutil.rmtree(partial_out, ignore_errors=True)
+        lock.release()
 
 
 def _write_category(index: int, folder: Path, instances: int, seed: int) -> tuple:
@@ -84,7 +98,8 @@ def _write_category(index: int, folder: Path, instances: int, seed: int) -> tupl
         image, box, area, keypoints = _draw_instance(category, np.random.default_rng([seed, index, number]))
         height, width = image.shape[:2]
         file_name = f'{category.name}/{number:04d}.jpg'
-        cv2.imwrite(str(folder / file_name), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        _, data = cv2.imencode('.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        (folder / file_name).write_bytes(data.tobytes())  # unlike cv2.imwrite, it says when the disk is full
         found.append((dict(file_name=file_name, width=width, height=height),
                       dict(bbox=box, area=area, keypoints=keypoints.ravel().tolist(), iscrowd=0,
                            num_keypoints=int((keypoints[:, 2] > 0).sum()))))

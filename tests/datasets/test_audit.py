@@ -56,7 +56,7 @@ def test_missing_unreadable_and_wrong_images(tiny):
 
 
 @pytest.mark.parametrize('skeleton, expected', [
-    ([[1, 2], [2, 3]], 'one-based'), ([[0, 5]], '0 to 5'), ([[-1, 2]], '-1 to 2'), ([[0, 1, 2]], 'pairs')])
+    ([[0, 3]], '0 to 3'), ([[0, 5]], '0 to 5'), ([[-1, 2]], '-1 to 2'), ([[0, 1, 2]], 'pairs')])
 def test_links(tiny, skeleton, expected):
     data, path, _ = tiny
     data['categories'][0]['skeleton'] = skeleton

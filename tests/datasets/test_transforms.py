@@ -107,14 +107,14 @@ def test_erased_is_one_rectangle_of_the_size_asked_for(image):
 
 
 @pytest.mark.parametrize(('augment', 'message'), [
-    (dict(scale=-1), 'augment.scale=-1'), (dict(scale=3), 'augment.scale=3'), (dict(scale=1.0), 'below 1'),
-    (dict(rotation=math.nan), 'augment.rotation=nan'), (dict(rotation='nan'), "augment.rotation='nan'"),
-    (dict(rotation=-1), 'augment.rotation=-1'), (dict(rotation_prob=1.5), 'augment.rotation_prob=1.5'),
+    (dict(scale=-1), 'scale=-1'), (dict(scale=3), 'scale=3'), (dict(scale=1.0), 'below 1'),
+    (dict(rotation=math.nan), 'rotation=nan'), (dict(rotation='nan'), "rotation='nan'"),
+    (dict(rotation=-1), 'rotation=-1'), (dict(rotation_prob=1.5), 'rotation_prob=1.5'),
     (dict(flip=True), 'rotation_prob'), ([dict(type='Flip')], "'Flip' is not a known transform; valid: ColorJitter"),
-    ([dict(scale=0.1)], 'None is not a known transform'), ([dict(type='ColorJitter', hue=0.6)], 'augment.hue=0.6'),
-    ([dict(type='ColorJitter', contrast=-0.1)], 'augment.contrast=-0.1'), ([ColorJitter], 'type is not a transform'),
-    ([dict(type='RandomErasing', area=(0.3, 0.1))], 'augment.area'), ([dict(type='RandomErasing', area=1)], 'area=1'),
-    ([dict(type='RandomErasing', prob=math.inf)], 'augment.prob=inf'), ([3], 'int is not a transform')])
+    ([dict(scale=0.1)], 'None is not a known transform'), ([dict(type='ColorJitter', hue=0.6)], 'hue=0.6'),
+    ([dict(type='ColorJitter', contrast=-0.1)], 'contrast=-0.1'), ([ColorJitter], 'type is not a transform'),
+    ([dict(type='RandomErasing', area=(0.3, 0.1))], 'area'), ([dict(type='RandomErasing', area=1)], 'area=1'),
+    ([dict(type='RandomErasing', prob=math.inf)], 'prob=inf'), ([3], 'int is not a transform')])
 def test_wrong_settings_are_named(augment, message):
     with pytest.raises(CapekitError) as error:
         Augmentation(augment)

@@ -238,3 +238,25 @@ def test_a_package_that_lacks_its_own_needs_is_named():
         pytest.skip('mmpose.models can be imported here')
     with pytest.raises(CapekitError, match="'mmpose.ResNet' cannot be imported: No module named 'mmdet'"):
         load_config(CAPEFORMER, {'model.backbone': dict(_delete_=True, type='mmpose.ResNet', depth=50)})
+
+
+def test_a_base_that_leads_back_or_nowhere_is_named(tmp_path):
+    first, second = tmp_path / 'first.py', tmp_path / 'second.py'
+    first.write_text("_base_ = 'second.py'\n")
+    second.write_text("_base_ = ['{{ fileDirname }}/first.py']\n")
+    with pytest.raises(CapekitError, match=f'circular _base_: {first} -> {second} -> {first}$'):
+        load_config(first)
+    own = tmp_path / 'own.py'
+    own.write_text(f"_base_ = '{CAPEFORMER.parent}/capeformer_r50_mp100-split2_5shot.py'\n")
+    with pytest.raises(CapekitError, match=r'own.py: _base_ .* no such file; it is now .* --split 2 --shots 5'):
+        load_config(own)
+
+
+@pytest.mark.parametrize(('path', 'batch', 'warm_up'), [
+    ('capeformer/capeformer_r50', 16, 1000), ('fmmp/fmmp_r50', 16, 1000), ('fmmp/fmmp-release_r50', 16, 1000),
+    ('sdpnet/sdpnet_hrnet32', 16, 1000), ('pomnet/pomnet_r50', 128, 500), ('pomnet/pomnet-paper_r50', 128, 500),
+    ('protonet/protonet_r50', 128, 500), ('maml/maml_r50', 128, 500), ('finetune/finetune_r50', 128, 500)])
+def test_schedules_are_the_released_ones(path, batch, warm_up):
+    config = load_config(REPO / f'configs/{path}_mp100.py')
+    assert config.auto_scale_lr == dict(base_batch_size=batch) and len(config.param_scheduler) == 2
+    assert config.param_scheduler[0] == dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=warm_up)

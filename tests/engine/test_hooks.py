@@ -48,7 +48,7 @@ def test_schedules_go_on_from_the_changed_rate(runner):
 def test_wrong_parts_are_named(runner):
     with pytest.raises(CapekitError, match="the model has no part 'bone'"):
         PartRateHook(['backbone', 'bone'], 0.1).before_train(runner)
-    with pytest.raises(CapekitError, match='factor=0 must be above 0'):
+    with pytest.raises(CapekitError, match='factor=0 must be a number, above 0'):
         PartRateHook(['backbone'], 0)
     runner.optim_wrapper = build_optim_wrapper(runner.model, dict(
         type='OptimWrapper', optimizer=dict(type='SGD', lr=1.0)))

@@ -15,6 +15,7 @@ MP100 = sorted(path for path in CONFIGS.glob('*/*_mp100.py'))
 CAPEFORMER = CONFIGS / 'capeformer/capeformer_r50_mp100.py'
 SYNTHETIC = CONFIGS / 'synthetic/protonet_r18_synthetic_1shot.py'
 STAGES = ('train', 'val', 'test')
+ALL_FILES = [f'annotations/mp100_split{split}_{part}.json' for split in range(1, 6) for part in STAGES]
 TEST_FILES = [f'annotations/mp100_split{split}_test.json' for split in range(1, 6)]
 SUPERCATEGORIES = dict(human_body=200, human_face=200, vehicle=100, furniture=100)  # released test episodes
 
@@ -49,9 +50,9 @@ def test_a_split(split, shots):
 @pytest.mark.parametrize('name', SUPERCATEGORIES)
 def test_a_supercategory(name):
     config = _load(split=None, cross=name)
-    for stage in ('train', 'test'):
+    for stage, files in (('train', ALL_FILES), ('test', TEST_FILES)):
         dataset = config[f'{stage}_dataloader'].dataset
-        assert dataset.ann_file == TEST_FILES and dataset.categories == f'cross/{name}/{stage}'
+        assert dataset.ann_file == files and dataset.categories == f'cross/{name}/{stage}'
     assert config.test_dataloader.sampler.episodes == SUPERCATEGORIES[name]
     assert config.val_dataloader is config.val_cfg is config.val_evaluator is None
     assert config.default_hooks.checkpoint.save_best is None
@@ -79,6 +80,7 @@ def test_rows_of_pomnets_table_4_keep_their_categories():
              for name in ('from1', 'from9', 'from49', 'oracle')}
     sets = [set(names[name].train_dataloader.dataset.categories) for name in ('from1', 'from9', 'from49')]
     assert [len(ids) for ids in sets] == [1, 9, 49] and sets[0] < sets[1] < sets[2] and 72 not in sets[2]
+    assert all(names[name].train_dataloader.dataset.ann_file == ALL_FILES for name in ('from1', 'from9', 'from49'))
     assert all(config.test_dataloader.dataset.categories == 'cross/human_body/test' for config in names.values())
     oracle = names['oracle']
     assert oracle.train_dataloader.dataset.ann_file == 'annotations/mp100_split1_train.json'

@@ -251,3 +251,12 @@ def test_a_report_of_another_evaluator_needs_no_more_than_its_metrics(tmp_path):
         assert 'interval' in table and '0.4000..0.6000' in table and 'cat (3)' in table
     write_json(tmp_path / 'report.json', dict(report, rows=np.arange(2)))
     assert json.loads((tmp_path / 'report.json').read_text())['rows'] == [0, 1]
+
+
+def test_a_dump_that_is_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    path = tmp_path / 'bomb.npz'
+    np.savez_compressed(path, rows=np.zeros((2 ** 20, 2), np.int64))
+    monkeypatch.setenv('CAPEKIT_MAX_UNPACKED_GIB', '0.01')
+    monkeypatch.setattr(np, 'load', lambda *_, **__: pytest.fail('unpacked'))
+    with pytest.raises(CapekitError, match=r'bomb.npz: 0\.0 MB that unpacks to 16\.8 MB is refused'):
+        load_predictions(path)

@@ -44,6 +44,21 @@ def test_adapts_once_for_all_queries_of_an_episode(repo, make_episode, monkeypat
     assert estimator.answer(state, queries).points.shape == (6, 8, 2) and len(calls) == 2
 
 
+def test_without_steps_it_is_simple_baselines(repo, make_episode):
+    """The config of POMNet's table 4 that does not read the supports."""
+    config = 'configs/finetune/finetune-human-body-simple-baseline_r50_mp100.py'
+    small = {name: value for name, value in SMALL.items() if name != 'model.max_keypoints'}
+    estimator = init_estimator(repo / config, cfg_options={**small, 'model.backbone.weights': None})
+    assert (estimator.steps, estimator.max_keypoints) == (0, 17)
+    episode, others = make_episode(), make_episode(seed=1)
+    answer = estimator(episode, mode='predict')
+    with torch.no_grad():
+        heatmaps = estimator.network(estimator.data_preprocessor.normalise(episode.query_images))
+    torch.testing.assert_close(answer.extras['heatmaps'], heatmaps[:, :8], atol=1e-6, rtol=1e-4)
+    episode.support_images = others.support_images
+    assert torch.equal(estimator(episode, mode='predict').points, answer.points)
+
+
 def test_pre_training_puts_keypoint_k_on_output_k(repo, make_episode):
     estimator, episode = _estimator(repo, 'finetune'), make_episode(batch=1, counts=(5,), hide=False)
     estimator(episode, mode='loss')['heatmap_loss'].backward()

@@ -23,6 +23,6 @@ def test_momentum_falls_exponentially():
 
 
 def test_wrong_gamma_is_named():
-    with pytest.raises(CapekitError, match='gamma=0 must be above 0'):
+    with pytest.raises(CapekitError, match='gamma=0 must be a number, above 0'):
         ExpMomentumEMA(nn.Linear(1, 1), gamma=0)
     assert torch.equal(ExpMomentumEMA(model := nn.Linear(1, 1)).module.weight, model.weight)

@@ -165,3 +165,18 @@ def test_bad_input_is_one_line_and_nothing_is_written(config, tmp_path, tool, ar
     lines = err.strip().splitlines()
     assert lines[-1].startswith('error: ') and message in lines[-1] and 'Traceback' not in err
     assert not work_dir.exists()
+
+
+def test_the_rate_is_scaled_by_the_total_batch(config, tmp_path, tool):
+    """The schedule's rate is for 16; here batches are 4, added up by two."""
+    options = ['--no-validate', '--cfg-options', 'train_cfg.max_epochs=1', 'param_scheduler=None']
+    rates = {}
+    for name, more in dict(plain=[], scaled=['--auto-scale-lr'],
+                           added=['optim_wrapper.accumulative_counts=2', '--auto-scale-lr']).items():
+        status, _, err = tool('train', config, '--work-dir', tmp_path / name, *options, *more)
+        assert status == 0, err
+        rates[name] = read_checkpoint(tmp_path / name / 'epoch_1.pth')['optimizer']['param_groups'][0]['lr']
+    assert rates['scaled'] == rates['plain'] / 4 and rates['added'] == rates['plain'] / 2
+    status, _, err = tool('train', config, '--work-dir', tmp_path / 'none', '--auto-scale-lr', '--cfg-options',
+                          'auto_scale_lr=None')
+    assert status == 2 and 'does not state auto_scale_lr.base_batch_size' in err

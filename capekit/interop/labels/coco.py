@@ -66,8 +66,9 @@ def _category(records: list[dict], wanted: str | int | None) -> dict:
     if len(found) == 1:
         return found[0]
     choices = ', '.join(f"{record['name']!r} (id {record['id']})" for record in records)
-    raise CapekitError(f'the file has the categories {choices}; choose one (category=, --category)' if wanted is None
-                       else f'category {wanted!r} stands for {len(found)} categories of the file; valid: {choices}')
+    raise CapekitError((f'no category {wanted!r}' if not found else 'the file has several categories' if wanted is None
+                        else f'{len(found)} categories are called {wanted!r}; choose by id')
+                       + f' (category=, --category); valid: {choices}')
 
 
 def _keypoint_names(path: str, record: dict, annotations: Iterable[dict]) -> list[str]:
@@ -128,17 +129,18 @@ def _animal(annotation: dict, count: int) -> tuple[Animal, int]:
     if box is not None and (not isinstance(box, list) or len(box) != 4):
         raise CapekitError(f'{where} has bbox {box!r}; expected [x, y, width, height]')
     try:
-        return Animal(points, visibility.astype(np.int64), _numbers(annotation, 'keypoint_scores', where),
-                      _numbers(annotation, 'keypoint_errors', where),
-                      None if box is None else [number(value, where) for value in box], annotation.get('score'),
-                      annotation.get('animal'), review.get('status'), review.get('rank')), stray
+        return Animal(
+            points, visibility.astype(np.int64), _numbers(annotation, 'keypoint_scores', where),
+            _numbers(annotation, 'keypoint_errors', where),
+            None if box is None else np.array([number(value, where) for value in box]), annotation.get('score'),
+            annotation.get('animal'), review.get('status'), review.get('rank')), stray
     except CapekitError as error:
         raise CapekitError(f'{where}: {error}') from None
 
 
-def _numbers(annotation: dict, key: str, where: str) -> list[float] | None:
+def _numbers(annotation: dict, key: str, where: str) -> np.ndarray | None:
     values = annotation.get(key)
-    return None if values is None else [number(value, f'{where}, {key}') for value in values]
+    return None if values is None else np.array([number(value, f'{where}, {key}') for value in values])
 
 
 def write_coco(path: str, labels: LabelSet, *, skeleton_base: int = 0) -> None:
@@ -158,9 +160,11 @@ def write_coco(path: str, labels: LabelSet, *, skeleton_base: int = 0) -> None:
     write_json(path, to_content(path, labels, skeleton_base))
 
 
-def to_content(path: str, labels: LabelSet, skeleton_base: int) -> dict:
-    """The file's content."""
-    images, annotations, made = [], [], 0
+def to_content(path: str, labels: LabelSet, skeleton_base: int, extras: bool = True) -> dict:
+    """The file's content; `extras` are the keys that COCO does not have."""
+    made = 0
+    images: list[dict] = []
+    annotations: list[dict] = []
     for image_id, image in enumerate(labels.images, 1):
         width, height = needed_size(image)
         images.append(dict(id=image_id, file_name=image.file, width=width, height=height)
@@ -174,13 +178,13 @@ def to_content(path: str, labels: LabelSet, skeleton_base: int) -> dict:
                 id=len(annotations) + 1, image_id=image_id, category_id=1, bbox=box.tolist(),
                 area=float(box[2] * box[3]), iscrowd=0, num_keypoints=int(animal.labelled.sum()),
                 keypoints=[int(value) if place % 3 == 2 else value for place, value in enumerate(triples.ravel())])
-                | _extras(animal))
+                | (_extras(animal) if extras else {}))
     if made:
         announce(f'{path}: {made} animals have no box; written with one around their keypoints')
     category = dict(id=1, name=labels.category, supercategory='', keypoints=list(labels.keypoints),
                     skeleton=(labels.links + skeleton_base).tolist())
-    return dict(info=dict(description='written by capekit', skeleton_base=skeleton_base), images=images,
-                annotations=annotations, categories=[category])
+    info = dict(description='written by capekit') | (dict(skeleton_base=skeleton_base) if extras else {})
+    return dict(info=info, licenses=[], images=images, annotations=annotations, categories=[category])
 
 
 def _extras(animal: Animal) -> dict:

@@ -1,5 +1,6 @@
 """What a file format of labels is to the rest: a reader, a writer, and what it can hold beside names and points."""
 
+import importlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ from .labelset import HIDDEN, LabelSet
 # What a `LabelSet` can have beside keypoint names and points, as it is called in messages and in the docs. Without a
 # place for the first two a file cannot be written; the others are left out, and that is announced.
 SEVERAL, FRAMES = 'images with several animals', 'frames of a video'
-EMPTY, HIDE, SCORES, SCORE, ERRORS = ('images without animals', 'hidden marks', 'keypoint scores', 'animal scores',
-                                      'expected errors')
+EMPTY, BARE, HIDE, SCORES, SCORE, ERRORS = (
+    'images without animals', 'animals without keypoints or box', 'hidden flags', 'keypoint scores', 'animal scores',
+    'expected errors')
 BOXES, LINKS, NAMES, SIZES, REVIEW, CATEGORY = ('boxes', 'links', 'animal names', 'image sizes', 'review states',
                                                 'category name')
-PARTS = (SEVERAL, FRAMES, EMPTY, HIDE, SCORES, SCORE, ERRORS, BOXES, LINKS, NAMES, SIZES, REVIEW, CATEGORY)
+PARTS = (SEVERAL, FRAMES, EMPTY, BARE, BARE, HIDE, SCORES, SCORE, ERRORS, BOXES, LINKS, NAMES, SIZES, REVIEW, CATEGORY)
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Format:
     write: Callable[..., None]
     holds: frozenset[str]
     """Those of `PARTS` that the format has a place for."""
+    files: Callable[[str, LabelSet], list[str]] = lambda path, labels: [path]
+    """`files(path, labels)`: what `write` will write."""
 
 
 def count_parts(labels: LabelSet) -> dict[str, int]:
@@ -39,12 +43,13 @@ def count_parts(labels: LabelSet) -> dict[str, int]:
     animals = [animal for _, animal in labels.animals]
 
     def numbers(values: Iterable[np.ndarray | None]) -> int:
-        return sum(int((~np.isnan(value)).sum()) for value in values if value is not None)
+        return sum(int(np.count_nonzero(~np.isnan(value))) for value in values if value is not None)
 
     counts = {
         SEVERAL: sum(len(image.animals) > 1 for image in labels.images),
         FRAMES: sum(image.frame is not None for image in labels.images),
         EMPTY: sum(not image.animals for image in labels.images),
+        BARE: sum(animal.box is None and not animal.labelled.any() for animal in animals),
         HIDE: sum(int((animal.visibility == HIDDEN).sum()) for animal in animals),
         SCORES: numbers(animal.scores for animal in animals),
         SCORE: sum(animal.score is not None for animal in animals),
@@ -93,3 +98,16 @@ def number(value: Any, where: str) -> float:
     if np.isinf(result):
         raise CapekitError(f'{where}: {value!r} is not a finite number')
     return result
+
+
+def library(name: str, extra: str) -> Any:
+    """An optional library.
+
+    Raises:
+        CapekitError: it is not installed; names the extra of capekit that brings it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise CapekitError(f"{name} is not installed and this format needs it; fix: pip install 'capekit[{extra}]'"
+                           ) from None

@@ -7,11 +7,21 @@ from collections.abc import Callable
 from capekit.errors import CapekitError
 
 from .coco import COCO
+from .cvat import CVAT
+from .cvat_xml import CVAT_XML
+from .dlc import DLC, LP
+from .dlc_h5 import DLC_H5
 from .format import Format, check_losses
+from .label_studio import LABEL_STUDIO
+from .labelme import LABELME
 from .labelset import LabelSet
+from .long_csv import LONG_CSV
 from .sizes import fill_sizes
+from .sleap_analysis import ANALYSIS
+from .slp import SLP
 
-FORMATS: dict[str, Format] = {format.name: format for format in (COCO,)}
+FORMATS: dict[str, Format] = {format.name: format for format in (
+    COCO, DLC, DLC_H5, LP, SLP, ANALYSIS, CVAT, CVAT_XML, LABEL_STUDIO, LABELME, LONG_CSV)}
 
 
 def read(path: str | os.PathLike, format: str, images: str | os.PathLike | None = None, **options) -> LabelSet:
@@ -56,8 +66,9 @@ def write(path: str | os.PathLike, format: str, labels: LabelSet, overwrite: boo
     chosen = _format(format)
     _check_options(f'writing {chosen.name}', chosen.write, options)
     path = os.fspath(path)
-    if os.path.isfile(path) and not overwrite:
-        raise CapekitError(f'{path}: is there already; choose another name, or overwrite it (--overwrite)')
+    existing = [file for file in chosen.files(path, labels) if os.path.lexists(file)]
+    if existing and not overwrite:
+        raise CapekitError(f'{existing[0]}: is there already; choose another name, or overwrite it (--overwrite)')
     check_losses(path, labels, chosen)
     chosen.write(path, labels, **options)
 

@@ -5,6 +5,7 @@ Pixels are capekit's: (0, 0) is the centre of an image's first pixel.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class Animal:
 
     points: np.ndarray
     """(K, 2) float64 x, y in pixels; NaN where a keypoint is not labelled."""
-    visibility: np.ndarray | None = None
+    visibility: np.ndarray = None  # type: ignore[assignment]  # an array from __post_init__ on
     """(K,) int64: 0 not labelled, 1 labelled but hidden, 2 visible. None stands for 2 wherever there is a point."""
     scores: np.ndarray | None = None
     """(K,) float64 confidences of a prediction, NaN where there is none; None for labels made by people."""
@@ -46,9 +47,9 @@ class Animal:
         if np.isinf(self.points).any():
             raise CapekitError('a point has infinite coordinates')
         self.points[~labelled] = np.nan
-        if self.visibility is None:
-            self.visibility = np.where(labelled, VISIBLE, ABSENT)
-        self.visibility = self._per_keypoint('visibility', self.visibility, np.int64)
+        given: Any = self.visibility
+        self.visibility = self._per_keypoint(
+            'visibility', np.where(labelled, VISIBLE, ABSENT) if given is None else given, np.int64)
         if not np.isin(self.visibility, (ABSENT, HIDDEN, VISIBLE)).all():
             raise CapekitError(f'visibility is {self.visibility.tolist()}; valid: 0, 1, 2')
         if ((self.visibility > ABSENT) != labelled).any():

@@ -5,6 +5,7 @@ from typing import NoReturn
 
 from torch import Tensor, nn
 
+from capekit.choices import Size, checked
 from capekit.errors import CapekitError
 from capekit.models.backbones.timm_network import TimmNetwork, create, refusal
 from capekit.registry import MODELS
@@ -32,8 +33,9 @@ class TimmPyramid(TimmNetwork):
             that cannot be downloaded, read or matched.
     """
 
-    def __init__(self, name: str = 'resnet50.tv_in1k', strides: Sequence[int] = (32,), weights: str | None = None,
-                 image_size: int | None = None, last_norm: bool = False):
+    @checked
+    def __init__(self, name: str = 'resnet50.tv_in1k', strides: Sequence[Size] = (32,), weights: str | None = None,
+                 image_size: Size | None = None, last_norm: bool = False):
         # HRNet's maps are taken before the classifier's widening, which would leave modules without a gradient.
         options = dict(features_only=True, **(dict(feature_location='') if name.startswith('hrnet') else {}))
         whole = create(name, **options)  # its random draws matter: networks of recorded runs are drawn after it

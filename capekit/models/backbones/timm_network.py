@@ -69,9 +69,8 @@ class TimmNetwork(BaseModule):
         if not Path(weights).is_file():
             raise CapekitError(f'backbone weights {weights!r}: no such file; '
                                f'give a file, {self.PUBLISHED!r} or None')
-        from capekit.checkpoint import read_checkpoint
-        state = read_checkpoint(weights)
-        return state.get('state_dict', state)
+        from capekit.checkpoint import read_checkpoint, state_dict_of
+        return state_dict_of(read_checkpoint(weights), weights)
 
     def _fetch(self) -> dict:
         import timm

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from capekit.choices import checked
+from capekit.choices import Size, checked
 from capekit.errors import CapekitError
 from capekit.models.backbones.timm_network import TimmNetwork, create
 from capekit.registry import MODELS
@@ -43,7 +43,7 @@ class TimmViT(TimmNetwork):
 
     @checked
     def __init__(self, name: str = 'vit_small_patch14_dinov2.lvd142m', blocks: Sequence[int] = (-1,),
-                 position: Literal['timm', 'hub'] = 'timm', weights: str | None = None, image_size: int | None = None):
+                 position: Literal['timm', 'hub'] = 'timm', weights: str | None = None, image_size: Size | None = None):
         model = create(name, num_classes=0)
         from timm.models.eva import Eva
         from timm.models.vision_transformer import VisionTransformer

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from capekit.choices import checked
+from capekit.choices import Channels, Count, Dropout, Heads, Positive, Size, Weight, checked
 from capekit.errors import CapekitError
 from capekit.models.layers import (
     MLP,
@@ -71,12 +71,13 @@ class CapeFormerHead(nn.Module):
     """
 
     @checked
-    def __init__(self, in_channels: Sequence[int], channels: int = 256, num_heads: int = 8, hidden_channels: int = 2048,
-                 dropout: float = 0.1, identifier: Literal['none', 'fixed', 'learned'] = 'fixed', num_slots: int = 100,
-                 encoder: Literal['joint', 'detr'] = 'joint', encoder_layers: int = 3, decoder_layers: int = 3,
-                 heatmap_weight: float = 2.0, proposal_weight: float = 1.0, layer_weight: float = 1.0,
+    def __init__(self, in_channels: Sequence[int], channels: Channels = 256, num_heads: Heads = 8,
+                 hidden_channels: Size = 2048, dropout: Dropout = 0.1,
+                 identifier: Literal['none', 'fixed', 'learned'] = 'fixed', num_slots: Size = 100,
+                 encoder: Literal['joint', 'detr'] = 'joint', encoder_layers: Count = 3, decoder_layers: Count = 3,
+                 heatmap_weight: Weight = 2.0, proposal_weight: Weight = 1.0, layer_weight: Weight = 1.0,
                  reduction: Literal['release', 'paper'] = 'release', similarity_error: SimilarityError = 'squared',
-                 heatmap_size: int = 64, sigma: float = 2.0):
+                 heatmap_size: Size = 64, sigma: Positive = 2.0):
         super().__init__()
         self.channels, self.num_slots, self.reduction = channels, num_slots, reduction
         self.heatmap_size, self.sigma, self.layer_weight = heatmap_size, sigma, layer_weight

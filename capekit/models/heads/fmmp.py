@@ -6,12 +6,12 @@ computes and its checkpoints were trained with. `tools/convert_checkpoint.py` re
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
-from capekit.choices import checked
+from capekit.choices import Channels, Dropout, Heads, Positive, Range, Size, Weight, checked
 from capekit.errors import CapekitError
 from capekit.models.layers import (
     MLP,
@@ -78,24 +78,21 @@ class FMMPHead(nn.Module):
     """
 
     @checked
-    def __init__(self, in_channels: Sequence[int], channels: int = 256, num_heads: int = 8,
-                 hidden_channels: int = 256, dropout: float = 0.1, num_points: int = 4, num_slots: int = 70,
-                 num_layers: int = 3, num_references: int = 8, variant: Variant = 'paper',
+    def __init__(self, in_channels: Sequence[int], channels: Channels = 256, num_heads: Heads = 8,
+                 hidden_channels: Size = 256, dropout: Dropout = 0.1, num_points: Size = 4, num_slots: Size = 70,
+                 num_layers: Size = 3, num_references: Annotated[int, Range(low=2)] = 8, variant: Variant = 'paper',
                  pooling: Literal['heatmap', 'point'] = 'heatmap',
                  mining: Literal['recurrent', 'support_first', 'query_only'] = 'recurrent',
                  structure: Literal['links', 'all', 'none'] = 'links', train_padding: Kind = 'mixup',
-                 test_padding: Kind = 'uniform', alpha: float = 1.0, mix_weight: float = 0.5,
-                 reduction: Literal['release', 'paper'] = 'paper', matching_weight: float = 0.0,
-                 heatmap_size: int = 64, sigma: float = 2.0):
+                 test_padding: Kind = 'uniform', alpha: Positive = 1.0, mix_weight: Weight = 0.5,
+                 reduction: Literal['release', 'paper'] = 'paper', matching_weight: Weight = 0.0,
+                 heatmap_size: Size = 64, sigma: Positive = 2.0):
         super().__init__()
-        if num_references < 2 or variant == 'paper' and channels % num_references:
-            raise CapekitError(f'FMMPHead: num_references={num_references} must be at least 2 and, in the paper '
-                               f'variant, divide channels={channels}')
-        if channels % 4 or num_slots < num_references:
-            raise CapekitError(f'FMMPHead: channels={channels} must be a multiple of 4 and num_slots={num_slots} at '
-                               f'least num_references={num_references}')
-        if num_layers < 1 or alpha <= 0:
-            raise CapekitError(f'FMMPHead: num_layers={num_layers} must be at least 1 and alpha={alpha} above 0')
+        if variant == 'paper' and channels % num_references:
+            raise CapekitError(f'FMMPHead: in the paper variant, num_references={num_references} must divide '
+                               f'channels={channels}')
+        if num_slots < num_references:
+            raise CapekitError(f'FMMPHead: num_slots={num_slots} must be num_references={num_references} or more')
         self.channels, self.num_slots, self.num_references, self.variant = channels, num_slots, num_references, variant
         self.pooling, self.mining, self.structure, self.reduction = pooling, mining, structure, reduction
         self.train_padding, self.test_padding, self.alpha, self.mix_weight = (

@@ -11,8 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from capekit.choices import checked
-from capekit.errors import CapekitError
+from capekit.choices import Channels, Count, Dropout, Heads, Positive, Size, checked
 from capekit.models.layers import (
     Deconvolutions,
     FeedForward,
@@ -121,7 +120,7 @@ class POMNetHead(nn.Module):
         in_channels: of the backbones' maps, fine to coarse; only the coarsest is used.
         channels: C of every token.
         num_heads, hidden_channels, dropout: of every transformer layer.
-        encoder_layers: layers over the query's pixels.
+        encoder_layers: layers over the query's pixels; row 1 of table 3 has none.
         interaction_layers: blocks of the Keypoint Interaction Module.
         self_attention, cross_attention: of the blocks; without both there is no module (rows 1, 3 and 4 of table 3).
         matching: 'convolution', or 'inner_product' (row 2 of table 3).
@@ -137,16 +136,15 @@ class POMNetHead(nn.Module):
     """
 
     @checked
-    def __init__(self, in_channels: Sequence[int], channels: int = 256, num_heads: int = 8, hidden_channels: int = 2048,
-                 dropout: float = 0.1, encoder_layers: int = 3, interaction_layers: int = 3,
+    def __init__(self, in_channels: Sequence[int], channels: Channels = 256, num_heads: Heads = 8,
+                 hidden_channels: Size = 2048, dropout: Dropout = 0.1, encoder_layers: Count = 3,
+                 interaction_layers: Count = 3,
                  self_attention: bool = True, cross_attention: bool = True,
-                 matching: Literal['convolution', 'inner_product'] = 'convolution', decoder_channels: int = 256,
-                 max_pairs: int = 64, reduction: Literal['release', 'paper'] = 'release', num_slots: int = 100,
-                 refine: Refinement = 'quarter', heatmap_size: int = 64, sigma: float = 2.0):
+                 matching: Literal['convolution', 'inner_product'] = 'convolution', decoder_channels: Size = 256,
+                 max_pairs: Size = 64, reduction: Literal['release', 'paper'] = 'release', num_slots: Size = 100,
+                 refine: Refinement = 'quarter', heatmap_size: Size = 64, sigma: Positive = 2.0):
         super().__init__()
         require_refinement(refine, 'POMNetHead')
-        if max_pairs < 1:
-            raise CapekitError(f'POMNetHead: max_pairs={max_pairs} must be 1 or more')
         self.channels, self.refine, self.heatmap_size, self.sigma = channels, refine, heatmap_size, sigma
         self.loss_slots = num_slots if reduction == 'release' else None
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from capekit.choices import Positive, Size, checked
 from capekit.models.layers import gaussian_heatmaps, heatmap_pooling, seen_by_all
 from capekit.models.losses import keypoint_mean
 from capekit.registry import MODELS
@@ -32,7 +33,8 @@ class ProtoNetHead(nn.Module):
         sigma: of the Gaussian that weights it, in cells.
     """
 
-    def __init__(self, scale: float = 10.0, heatmap_size: int = 64, sigma: float = 2.0):
+    @checked
+    def __init__(self, scale: Positive = 10.0, heatmap_size: Size = 64, sigma: Positive = 2.0):
         super().__init__()
         self.heatmap_size, self.sigma = heatmap_size, sigma
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))

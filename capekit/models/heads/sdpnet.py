@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from capekit.choices import checked
+from capekit.choices import Channels, Count, Dropout, Heads, OddSize, Positive, Size, Weight, checked
 from capekit.errors import CapekitError
 from capekit.models.layers import (
     Aggregation,
@@ -91,24 +91,22 @@ class SDPNetHead(nn.Module):
     identifiers: Tensor
 
     @checked
-    def __init__(self, in_channels: Sequence[int], channels: int = 256, num_heads: int = 8,
-                 hidden_channels: int = 2048, dropout: float = 0.1, num_slots: int = 100,
-                 aggregation: Aggregation = 'interaction', interaction_layers: int = 2, shot_order: bool = True,
-                 encoder_layers: int = 3, query_features: Literal['low', 'high', 'dynamic'] = 'dynamic',
-                 kernel_size: int = 7, stages: int = 3,
+    def __init__(self, in_channels: Sequence[int], channels: Channels = 256, num_heads: Heads = 8,
+                 hidden_channels: Size = 2048, dropout: Dropout = 0.1, num_slots: Size = 100,
+                 aggregation: Aggregation = 'interaction', interaction_layers: Count = 2, shot_order: bool = True,
+                 encoder_layers: Count = 3, query_features: Literal['low', 'high', 'dynamic'] = 'dynamic',
+                 kernel_size: OddSize = 7, stages: Size = 3,
                  structure: Literal['attention', 'concatenation', 'global', 'none'] = 'attention',
-                 space_reduction: SpaceReduction = 'sum', graph_layers: int = 2, modulation: Modulation = 'self',
-                 spread: Spread = 'difference', shared_spread: bool = True, sampling_points: int = 4,
-                 offset_unit: int | None = 64, mask_ratio: float = 0.3, sparsity_form: Sparsity = 'balanced',
-                 heatmap_weight: float = 2.0, proposal_weight: float = 1.0,
-                 stage_weight: float = 1.0, reconstruction_weight: float = 1.0, sparsity_weight: float = 0.1,
-                 similarity_error: SimilarityError = 'squared', heatmap_size: int = 64, sigma: float = 2.0):
+                 space_reduction: SpaceReduction = 'sum', graph_layers: Size = 2, modulation: Modulation = 'self',
+                 spread: Spread = 'difference', shared_spread: bool = True, sampling_points: Size = 4,
+                 offset_unit: Size | None = 64, mask_ratio: Dropout = 0.3, sparsity_form: Sparsity = 'balanced',
+                 heatmap_weight: Weight = 2.0, proposal_weight: Weight = 1.0,
+                 stage_weight: Weight = 1.0, reconstruction_weight: Weight = 1.0, sparsity_weight: Weight = 0.1,
+                 similarity_error: SimilarityError = 'squared', heatmap_size: Size = 64, sigma: Positive = 2.0):
         super().__init__()
         if query_features != 'low' and len(in_channels) < 2:
             raise CapekitError(f'SDPNetHead: query_features={query_features!r} reads a fine map, but in_channels='
                                f"{tuple(in_channels)} names one map only; give the backbone two strides, or 'low'")
-        if stages < 1:
-            raise CapekitError(f'SDPNetHead: stages={stages}; there must be at least one')
         self.channels, self.num_slots, self.shot_order = channels, num_slots, shot_order
         self.sparsity_form, self.heatmap_size, self.sigma = sparsity_form, heatmap_size, sigma
         self.matching_losses = partial(matching_losses, heatmap_weight=heatmap_weight, proposal_weight=proposal_weight,

@@ -1,3 +1,3 @@
-# Section 5.1 of the paper, where the rate is twice the released one; it was used on 8 GPUs with batch 16 per GPU.
+# Section 5.1 of the paper, where the rate is twice the released one, on 8 GPUs with batch 16 each.
 _base_ = 'pomnet_210e.py'
 optim_wrapper = dict(optimizer=dict(lr=1e-3))

@@ -43,15 +43,15 @@ def test_unknown_choice_names_the_valid_ones(option):
 
 
 def test_impossible_sizes_are_named():
-    with pytest.raises(CapekitError, match='num_references=1 must be at least 2'):
+    with pytest.raises(CapekitError, match='num_references=1 must be a whole number, 2 or more'):
         FMMPHead(**{**SMALL, 'num_references': 1})
-    with pytest.raises(CapekitError, match='num_references=3 .* divide channels=16'):
+    with pytest.raises(CapekitError, match='num_references=3 must divide channels=16'):
         FMMPHead(**{**SMALL, 'num_references': 3})
-    with pytest.raises(CapekitError, match='num_layers=0 must be at least 1'):
+    with pytest.raises(CapekitError, match='num_layers=0 must be a whole number, 1 or more'):
         FMMPHead(**{**SMALL, 'num_layers': 0})
-    with pytest.raises(CapekitError, match='channels=18 must be a multiple of 4'):
+    with pytest.raises(CapekitError, match='channels=18 must be a whole number, 4, 8, 12'):
         FMMPHead(**{**SMALL, 'channels': 18}, variant='release')
-    with pytest.raises(CapekitError, match='num_slots=3 at least num_references=4'):
+    with pytest.raises(CapekitError, match='num_slots=3 must be num_references=4 or more'):
         FMMPHead(**{**SMALL, 'num_slots': 3})
     head = _head()
     with pytest.raises(CapekitError, match='21 keypoints do not fit into 20 slots; set num_slots=21 or more'):

@@ -1,0 +1,191 @@
+"""How well few labelled images label the rest: copying, matching and adapting, with true, found and whole-image boxes.
+
+    python tools/analysis/labelling.py ANNOTATIONS --images DIR --category fly_body --out work_dirs/labelling
+
+Every draw of the supports is written to OUT when it is done, and not repeated; the table is printed from all of them.
+The adapted networks are kept there: without the draws' .json files, they are measured again but not trained again.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from tabulate import tabulate
+from torch import Tensor
+
+from capekit.apis import CapeInferencer
+from capekit.errors import CapekitError
+from capekit.files import write_json
+from capekit.interop import labels as label_files
+from capekit.labelling import store
+from capekit.labelling.adapted import Budget
+from capekit.labelling.boxes import BoxFinder, iou
+from capekit.labelling.calibration import Calibration
+from capekit.labelling.lite import LiteFeatures
+from capekit.labelling.matcher import FrozenModel
+from capekit.labelling.predictor import Predictor
+from capekit.labelling.records import Labelled, PosePrediction, Support
+from capekit.labelling.refine import Hull
+from capekit.labelling.review import ranks_within, uncertainty
+from capekit.labelling.sources import Picture
+from capekit.labelling.supports import supports_of
+from capekit.progress import track
+
+MODELS, BOXES, THRESHOLDS = ('copying', 'frozen', 'adapted'), ('true', 'found', 'whole'), (0.1, 0.2)
+WORST = 0.2
+"""Share of each keypoint's animals that a reviewer looks at."""
+
+
+class CopyModel(FrozenModel):
+    """Where the supports show the keypoints in their crops."""
+
+    name = 'copying'
+
+    def answer(self, crops: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        place = self.tensors['place'].double().cpu().numpy()
+        return np.repeat(place[None], len(crops), 0), np.ones((len(crops), len(place)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('annotations', type=Path, help='COCO keypoint file')
+    parser.add_argument('--images', type=Path, required=True, metavar='DIR', help='that its file names are relative to')
+    parser.add_argument('--category', required=True, metavar='NAME', help='of the file')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='one file a draw')
+    parser.add_argument('--shots', type=int, default=5, help='labelled images; default: 5')
+    parser.add_argument('--draws', type=int, nargs='+', default=[0, 1, 2, 3, 4], metavar='SEED',
+                        help='of the supports; default: 0 1 2 3 4')
+    parser.add_argument('--steps', type=int, default=200, help='of adaptation; default: 200, a minute on two cores')
+    args = parser.parse_args()
+    everything = supports_of(label_files.read(args.annotations, 'coco', category=args.category), args.images)
+    results = []
+    for seed in args.draws:
+        path = args.out / f'{args.category}_{args.shots}shot_{args.steps}steps_{seed}.json'
+        if not path.exists():
+            write_json(path, measure(everything, args.shots, args.steps, seed, path.with_suffix('.safetensors')))
+        results.append(json.loads(path.read_text()))
+    print(f'{args.category}: {args.shots} labelled images, {args.steps} steps, draws {args.draws}; mean, and standard '
+          f'deviation over the draws\n\n{table(results)}\n\n{reviewed(results)}')
+
+
+def draw_supports(everything: Labelled, shots: int, seed: int) -> tuple[list[int], list[int]]:
+    """Numbers of the supports, and of the animals on all other images.
+
+    Raises:
+        CapekitError: there are too few.
+    """
+    if len(everything.supports) <= shots:
+        raise CapekitError(f'{everything.category}: {len(everything.supports)} labelled animals; more than --shots '
+                           f'{shots} are needed')
+    order = np.random.default_rng([seed, 7]).permutation(len(everything.supports)).tolist()
+    used = {everything.supports[i].name for i in order[:shots]}
+    return order[:shots], [i for i in order[shots:] if everything.supports[i].name not in used]
+
+
+def measure(everything: Labelled, shots: int, steps: int, seed: int, kept: Path) -> dict:
+    """One draw: PCK and error in pixels of every model and kind of box, and what a review list would catch.
+
+    Args:
+        everything: the labelled animals.
+        shots: number of supports.
+        steps: of adaptation.
+        seed: of the draw and the adaptation.
+        kept: file of the adapted network, written if missing.
+    """
+    supports, queries = draw_supports(everything, shots, seed)
+    labelled = everything.subset(supports)
+    features = LiteFeatures()
+    finder, hull, seen = BoxFinder('cpu', features), Hull.of(labelled), labelled.counts > 0
+    finder.fit(labelled, seed)
+    inferencer = CapeInferencer()
+    result: dict = dict(seed=seed, supports=[everything.supports[i].name for i in supports])
+    models = dict(copying=CopyModel('cpu', features), frozen=FrozenModel('cpu', features),
+                  adapted=inferencer.make_model(Budget(steps), seed))
+    truths: dict[str, list[Support]] = {}
+    for i in queries:
+        truths.setdefault(everything.supports[i].name, []).append(everything.supports[i])
+    for name, model in reversed(models.items()):
+        if name == 'adapted' and kept.exists():
+            model.restore(store.read_model(kept)[0], len(labelled.names))
+        else:
+            model.set_support(labelled)
+        if name == 'adapted':
+            store.write_model(kept, model.state(), {})
+        predictor = Predictor(model, finder, hull, Calibration(), seen, batch_size=15)
+        for kind in BOXES:
+            pairs = [pair for own in track(truths.values(), len(truths), f'{name}, {kind} boxes')
+                     for pair in answer(predictor, own, kind)]
+            result[f'{name}/{kind}'] = score(pairs)
+            if (name, kind) == ('adapted', 'true'):
+                result['review'] = caught(pairs)
+    return result
+
+
+def answer(predictor: Predictor, truths: list[Support], kind: str) -> list[tuple[PosePrediction, Support]]:
+    """The animals of one image, each with its prediction."""
+    picture = Picture(truths[0].name, None, truths[0].image)
+    boxes = dict(true={picture.name: [truth.box for truth in truths]}, found='find', whole='whole')[kind]
+    (_, predictions), = next(predictor.predict([picture], boxes, len(truths)))
+    if kind == 'whole':
+        predictions = predictions * len(truths)
+    overlap = iou(np.stack([p.box for p in predictions]), np.stack([truth.box for truth in truths]))
+    matched = {int(j): int(i) for i, j in zip(*linear_sum_assignment(-overlap), strict=True)}
+    # Where fewer were found than there are, the best one stands for the others.
+    return [(predictions[matched.get(j, int(overlap[:, j].argmax()))], truth) for j, truth in enumerate(truths)]
+
+
+def errors_of(pairs: list[tuple[PosePrediction, Support]]) -> np.ndarray:
+    """(N, K) distances in longest sides of the true boxes, nan where not labelled or not predicted."""
+    return np.stack([np.where(truth.visible, np.linalg.norm(p.points - truth.points, axis=1) / max(truth.box[2:]),
+                              np.nan) for p, truth in pairs])
+
+
+def score(pairs: list[tuple[PosePrediction, Support]]) -> dict[str, float]:
+    """PCK, a mean over animals of means over keypoints, and the mean distance in pixels."""
+    errors = errors_of(pairs)
+    sides = np.array([max(truth.box[2:]) for _, truth in pairs])
+    values = {f'PCK@{t}': np.nanmean([(row[np.isfinite(row)] < t).mean() for row in errors]) for t in THRESHOLDS}
+    return {name: float(value) for name, value in values.items()} | dict(
+        pixels=float(np.nanmean(errors * sides[:, None])))
+
+
+def caught(pairs: list[tuple[PosePrediction, Support]]) -> dict[str, list[float]]:
+    """Wrong points among each keypoint's most uncertain fifth, those that chance would find there, and all of them."""
+    errors, shares = errors_of(pairs), ranks_within(uncertainty([p for p, _ in pairs]))
+    result = {}
+    for threshold in THRESHOLDS:
+        found = chance = total = 0.0
+        for error, share in zip(errors.T, shares.T, strict=True):
+            known = np.flatnonzero(np.isfinite(error))
+            wrong = error[known] >= threshold
+            listed = np.argsort(-share[known], kind='stable')[:max(1, round(WORST * len(known)))]
+            found, total = found + wrong[listed].sum(), total + wrong.sum()
+            chance += wrong.mean() * len(listed) if len(known) else 0
+        result[str(threshold)] = [float(found), float(chance), float(total)]
+    return result
+
+
+def table(results: list[dict]) -> str:
+    """Markdown: a line for each model and kind of box."""
+    lines = []
+    for name in MODELS:
+        for kind in BOXES:
+            cells = []
+            for metric in ('PCK@0.1', 'PCK@0.2', 'pixels'):
+                values = np.array([result[f'{name}/{kind}'][metric] for result in results])
+                factor, digits = (1, 1) if metric == 'pixels' else (100, 0)
+                cells.append(f'{factor * values.mean():.{digits}f} ± {factor * values.std():.{digits}f}')
+            lines.append([name, kind, *cells])
+    return tabulate(lines, ['model', 'boxes', 'PCK@0.1', 'PCK@0.2', 'error, px'], 'github')
+
+
+def reviewed(results: list[dict]) -> str:
+    """What the review list holds, over all draws."""
+    lines = []
+    for threshold in THRESHOLDS:
+        found, chance, total = np.sum([result['review'][str(threshold)] for result in results], 0)
+        lines.append(f'wrong points (PCK@{threshold}) in the most uncertain fifth of each keypoint: {found:.0f} of '
+                     f'{total:.0f}, {found / max(chance, 1e-9):.1f} times what chance gives')
+    return '\n'.join(lines)

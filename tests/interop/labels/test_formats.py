@@ -1,0 +1,113 @@
+"""`read`, `write`, `detect`, and the structure that they share."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from capekit.commands import convert_labels
+from capekit.errors import CapekitError
+from capekit.interop.labels import FORMATS, Animal, LabelledImage, LabelSet, detect, read, write
+from capekit.interop.labels.format import PARTS
+
+ENDING = dict(coco='.json', cvat='.json', dlc='.csv', lp='.csv', csv='.csv', slp='.slp', labelme='')
+
+
+def test_page_states_what_each_format_holds(repo):
+    """The table in the docs is the one that the formats state."""
+    page = (repo / 'docs/label_formats.md').read_text()
+    lines = ['| ' + ' | '.join(['', *(f'`{name}`' for name in FORMATS)]) + ' |']
+    for part in PARTS:
+        cells = ['yes' if part in format.holds else '' for format in FORMATS.values()]
+        lines.append('| ' + ' | '.join([part, *cells]) + ' |')
+    for line in lines:
+        assert line in page, line
+
+
+@pytest.mark.parametrize(('call', 'message'), [
+    (lambda path: read(path, 'word'), "no label format 'word'; valid: coco, dlc"),
+    (lambda path: read(path / 'none', 'coco'), 'none: no such file'),
+    (lambda path: read(path, 'csv', category='fly'), "reading csv: no option 'category'; valid: none"),
+    (lambda path: write(path / 'x', 'dlc', LabelSet([], []), category='f'),
+     "writing dlc: no option 'category'; valid: scorer, folder, likelihood, numbered"),
+])
+def test_wrong_calls_are_one_line(call, message, tmp_path):
+    with pytest.raises(CapekitError, match=message):
+        call(tmp_path)
+
+
+def test_an_existing_file_stays(flies, tmp_path):
+    (tmp_path / 'labels.json').write_text('mine')
+    with pytest.raises(CapekitError, match=r'labels\.json: is there already'):
+        write(tmp_path / 'labels.json', 'coco', flies)
+    assert (tmp_path / 'labels.json').read_text() == 'mine'
+    write(tmp_path / 'labels.json', 'coco', flies, overwrite=True)
+    assert len(read(tmp_path / 'labels.json', 'coco')) == 3
+
+
+@pytest.mark.parametrize('format', ['coco', 'dlc', 'csv', 'cvat', 'cvat-xml', 'label-studio', 'labelme', 'slp'])
+def test_detects_what_it_wrote(format, flies, tmp_path):
+    if format == 'slp':
+        pytest.importorskip('h5py')
+    path = tmp_path / f'labels{ENDING.get(format, ".x")}'
+    write(path, format, flies)
+    assert detect(path) == format
+
+
+@pytest.mark.parametrize(('name', 'data', 'message'), [
+    ('a.h5', b'\x89HDF\r\n\x1a\n', 'may be sleap-analysis or dlc-h5'), ('a.json', b'{}', 'no format that is known'),
+    ('a.json', b'{', 'no format'), ('a.csv', b'x,y\n', 'no format'), ('a.csv', b'', 'no format'),
+    ('a.xml', b'<x/>', 'no format'), ('a.png', b'\x89PNG\xff', 'no format')])
+def test_does_not_guess(name, data, message, tmp_path):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(CapekitError, match=f'{name}: .*{message}.*--from'):
+        detect(tmp_path / name)
+
+
+def test_convert_labels(flies, tmp_path, monkeypatch, capsys, announced):
+    write(tmp_path / 'labels.json', 'coco', flies)
+
+    def convert(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['capekit convert-labels', *map(str, arguments)])
+        convert_labels.main()
+        return capsys.readouterr().out
+
+    out = convert(tmp_path / 'labels.json', tmp_path / 'labels.csv', '--to', 'dlc', '--scorer', 'me')
+    assert '3 images, 2 animals, 3 keypoints (tail, head, leg)' in out
+    assert any('no place for boxes (2), links (2)' in line for line in announced)
+    assert any('labels.json: read as coco' in line for line in announced)
+    assert (tmp_path / 'labels.csv').read_text().startswith('scorer,,,me,')
+    back = read(tmp_path / 'labels.csv', 'dlc')
+    np.testing.assert_array_equal(back.images[1].animals[0].points, flies.images[1].animals[0].points)
+    with pytest.raises(CapekitError, match="writing csv: no option 'scorer'; valid: none"):
+        convert(tmp_path / 'labels.json', tmp_path / 'long.csv', '--to', 'csv', '--scorer', 'me')
+    convert(tmp_path / 'labels.json', tmp_path / 'json', '--to', 'labelme')
+    convert(tmp_path / 'json', tmp_path / 'two.json', '--from', 'labelme', '--to', 'coco', '--keypoints', 'tail',
+            'head', 'leg', '--to-skeleton-base', 1)
+    assert read(tmp_path / 'two.json', 'coco').keypoints == ('tail', 'head', 'leg')
+
+
+def test_command_ends_with_one_line(repo, tmp_path):
+    done = subprocess.run([sys.executable, repo / 'tools/convert_labels.py', tmp_path / 'none', tmp_path / 'out',
+                           '--to', 'coco'], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith('none: cannot be read (No such file or directory)')
+    assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.parametrize(('make', 'message'), [
+    (lambda: Animal([1, 2]), r'points have shape \(2,\)'),
+    (lambda: Animal([[1, np.inf]]), 'infinite'),
+    (lambda: Animal([[1, 2]], [0]), r'keypoint 0 has visibility 0 and the coordinates \[1.0, 2.0\]'),
+    (lambda: Animal([[1, 2]], [3]), 'valid: 0, 1, 2'),
+    (lambda: Animal([[1, 2]], scores=[1, 2]), r'scores have shape \(2,\)'),
+    (lambda: Animal([[1, 2]], box=[1, 2]), 'expected x, y, width, height'),
+    (lambda: LabelSet([], ['a', 'a']), "the keypoint name 'a' appears twice"),
+    (lambda: LabelSet([], ['a'], [[0, 1]]), 'links go from 0 to 1; expected 0 to 0'),
+    (lambda: LabelSet([LabelledImage('a'), LabelledImage('a')], []), 'a appears twice'),
+    (lambda: LabelSet([LabelledImage('a', None, [Animal([[1, 2]])])], []), 'an animal has 1 keypoints; expected 0'),
+])
+def test_label_sets_are_checked(make, message):
+    with pytest.raises(CapekitError, match=message):
+        make()

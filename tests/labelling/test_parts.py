@@ -1,0 +1,253 @@
+"""The parts of labelling that need no network."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from animals import coco, write_animals
+
+from capekit.errors import CapekitError
+from capekit.labelling import fitting, output, review, sources, store, suggest, video
+from capekit.labelling.adapted import Budget, targets
+from capekit.labelling.boxes import iou
+from capekit.labelling.calibration import LEAST, Calibration, rising
+from capekit.labelling.crops import cut, to_image
+from capekit.labelling.lite import decode
+from capekit.labelling.records import Labelled, PosePrediction, Support
+from capekit.labelling.refine import Hull
+from capekit.labelling.supports import read_labelled
+
+NOTHING = np.zeros((4, 4, 3), np.uint8)
+
+
+def prediction(image='a.png', frame=None, animal=0, box=(0, 0, 10, 10), points=((1, 1), (2, 2)), spread=(0.1, 0.1),
+               scores=(0.5, 0.5), **more) -> PosePrediction:
+    return PosePrediction(image, frame, animal, np.array(box, float), np.array(points, float), np.array(scores),
+                          np.full(2, np.nan), spread=np.array(spread), **more)
+
+
+def labelled(names=('a', 'b', 'c'), visible=((True, True), (True, False), (True, True))) -> Labelled:
+    points = np.array([[2.0, 2.0], [8.0, 4.0]])
+    return Labelled('thing', ('x', 'y'), np.zeros((0, 2), np.int64), tuple(
+        Support(name, NOTHING, points, np.array(own), np.array([0.0, 0.0, 10.0, 8.0]))
+        for name, own in zip(names, visible, strict=True)))
+
+
+# ---------------------------------------------------------------------------------------------------- reading
+
+def test_labels_of_people_count_and_predictions_do_not(tmp_path):
+    path, images, truth = write_animals(tmp_path, count=4, labelled=4)
+    content = json.loads(path.read_text())
+    for annotation, status in zip(content['annotations'], ('predicted', 'rejected', 'corrected', None), strict=True):
+        annotation['review'] = {'status': status} if status else {}
+        annotation.pop('bbox')
+    content['categories'].append(dict(id=7, name='unused', keypoints=['z'], skeleton=[]))
+    path.write_text(json.dumps(content))
+    supports = read_labelled(path, images).supports
+    assert [support.name for support in supports] == ['2.png', '3.png']
+    low = truth['2.png'].min(0)
+    assert (supports[0].box[:2] < low).all() and (supports[0].box[:2] > low - 10).all()
+
+
+def test_a_missing_image_and_two_categories_are_named(tmp_path):
+    path, images, truth = write_animals(tmp_path, count=2, labelled=2)
+    (images / '1.png').unlink()
+    with pytest.raises(CapekitError, match='1.png'):
+        read_labelled(path, images)
+    content = coco(truth)
+    content['categories'].append(dict(id=2, name='other', keypoints=['a', 'b', 'c', 'd'], skeleton=[]))
+    content['annotations'][1]['category_id'] = 2
+    path.write_text(json.dumps(content))
+    with pytest.raises(CapekitError, match="'kite'.*'other'"):
+        read_labelled(path, images)
+
+
+def test_images_of_folders_and_patterns_are_named_relative_to_them(tmp_path):
+    for name in ('a/1.png', 'a/b/2.JPG', 'a/notes.txt', 'c/3.png'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b'')
+    assert sources.list_images(tmp_path) == ['a/1.png', 'a/b/2.JPG', 'c/3.png']
+    assert sources.list_images(f'{tmp_path}/*/*.png') == ['a/1.png', 'c/3.png']
+    assert sources.folder_of(f'{tmp_path}/*/*.png') == tmp_path
+    assert sources.list_images(tmp_path / 'a/1.png') == ['1.png']
+    broken = next(sources.read_pictures(['a/1.png'], tmp_path))
+    assert broken.image is None and 'a/1.png' in broken.fault
+
+
+def test_frames_of_a_video(tmp_path):
+    writer = cv2.VideoWriter(str(tmp_path / 'a.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10, (64, 48))
+    for value in range(7):
+        writer.write(np.full((48, 64, 3), 30 * value, np.uint8))
+    writer.release()
+    frames = list(sources.read_frames(tmp_path / 'a.avi', stride=2))
+    assert [frame.frame for frame in frames] == [0, 2, 4, 6] and sources.count_frames(tmp_path / 'a.avi', 2) == 4
+    assert [round(frame.image.mean() / 30) for frame in frames] == [0, 2, 4, 6]
+    assert [frame.frame for frame in sources.read_frames(tmp_path / 'a.avi', 2, start=4)] == [4, 6]
+    (tmp_path / 'b.mp4').write_bytes(b'no video')
+    with pytest.raises(CapekitError, match='b.mp4'):
+        list(sources.read_frames(tmp_path / 'b.mp4'))
+
+
+# ----------------------------------------------------------------------------------------------- geometry, maps
+
+def test_a_point_comes_back_from_its_crop():
+    image, box = np.zeros((50, 80, 3), np.uint8), np.array([10.0, 5.0, 30.0, 20.0])
+    _, matrix = cut(image, box, 64)
+    inside = np.array([[20.0, 15.0]]) @ matrix[:, :2].T + matrix[:, 2]
+    np.testing.assert_allclose(to_image(inside / 64, matrix, 64), [[20.0, 15.0]], atol=1e-3)
+
+
+def test_targets_are_decoded_to_the_points_that_made_them():
+    points = np.random.default_rng(0).uniform(30, 160, (2, 5, 2))
+    found, share = decode(targets(points, 192).unflatten(-1, (24, 24)).log(), 8)
+    np.testing.assert_allclose(found.numpy() * 192, points, atol=0.8)
+    assert (share > 0.9).all()
+
+
+def test_a_budget_of_seconds_is_200_steps_a_minute():
+    assert Budget.of_seconds(60) == Budget(200, 60)
+    assert Budget.of_seconds(60).share(0.5) == Budget(100, 30)
+    assert Budget.of_seconds(0.01).steps == 1
+
+
+def test_overlap_of_boxes():
+    first = np.array([[0, 0, 10, 10], [20, 20, 5, 5]], float)
+    np.testing.assert_allclose(iou(first, np.array([[5, 0, 10, 10]], float)), [[1 / 3], [0]])
+
+
+def test_a_box_is_moved_to_its_keypoints():
+    hull = Hull.of(labelled(visible=((True, True),) * 3))
+    np.testing.assert_allclose(hull.margins, [2 / 6, 2 / 6, 2 / 6, 4 / 6])
+    points = np.array([[22.0, 22.0], [28.0, 24.0], [90.0, 90.0]])
+    box = hull.refine(np.array([20.0, 20.0, 10.0, 8.0]), points, np.array([0.9, 0.9, 0.1]))
+    np.testing.assert_allclose(box, [20, 20, 10, 8])
+    np.testing.assert_array_equal(hull.refine(box, points[[0, 0]], np.ones(2)), box)
+
+
+# ------------------------------------------------------------------------------------------------------- errors
+
+def test_supports_of_one_image_are_left_out_together():
+    assert fitting.groups(labelled()) == [[0], [1], [2]]
+    assert fitting.groups(labelled(('a', 'b', 'a'))) == [[0, 2], [1]]
+    assert fitting.groups(labelled(('a', 'a', 'a'))) == []
+    many = labelled(tuple('abcdefg'), ((True, True),) * 7)
+    assert fitting.groups(many) == [[0, 5], [1, 6], [2], [3], [4]]
+
+
+def test_left_out_supports_are_answered_by_the_others():
+    class Model:
+        size = 32
+
+        def set_support(self, given, progress):
+            self.seen = {support.name for support in given.supports}
+            progress(1.0)
+
+        def answer(self, crops):
+            assert len(self.seen) == 2
+            return np.full((len(crops), 2, 2), 0.5), np.ones((len(crops), 2))
+    shares = []
+    spreads, errors = fitting.leave_out(Model, labelled(), 4, shares.append)
+    assert shares == pytest.approx([1 / 3, 2 / 3, 1])
+    np.testing.assert_array_equal(np.isnan(errors), [[False, False], [False, True], [False, False]])
+    assert (np.isnan(spreads) == np.isnan(errors)).all()
+    reports = fitting.report_keypoints(labelled(), errors)
+    assert [report.supports for report in reports] == [3, 2]
+    assert all(report.interval[0] <= report.error <= report.interval[1] for report in reports)
+
+
+def test_expected_errors_rise_with_disagreement_and_need_enough_points():
+    np.testing.assert_allclose(rising(np.array([1.0, 3.0, 2.0, 4.0])), [1, 2.5, 2.5, 4])
+    calibration = Calibration()
+    rng = np.random.default_rng(0)
+    spreads = rng.uniform(0, 0.2, LEAST)
+    calibration.add(spreads[1:], 2 * spreads[1:])
+    calibration.add(np.array([np.nan]), np.array([0.1]))
+    assert not calibration.calibrated and np.isnan(calibration.expect(spreads)).all()
+    calibration.add(spreads[:1], 2 * spreads[:1])
+    assert calibration.calibrated
+    np.testing.assert_allclose(calibration.expect(spreads), 2 * spreads, atol=1e-9)
+
+
+# ------------------------------------------------------------------------------------------------------- review
+
+def test_keypoints_are_ranked_within_themselves():
+    """One keypoint is always hard; the animal that is unusual in the easy one is the worst."""
+    predictions = [prediction(f'{i}.png', spread=(0.5 + 0.001 * (i == 1), 0.3 if i == 1 else 0.01 * i))
+                   for i in range(4)]
+    ranked = review.rank_worst_first(predictions)
+    assert [p.rank for p in ranked] == [1, 2, 3, 4] and ranked[0].image == '1.png'
+    rows = review.review_rows(ranked, ['x', 'y'])
+    assert rows[0] == list(review.COLUMNS) and rows[1][:2] == [1, '1.png'] and rows[1][5] == ''
+
+
+def test_flags_come_first_and_unseen_keypoints_do_not_matter():
+    flagged = prediction('b.png', reasons=['jump of 1 keypoint'], spread=(0.0, np.nan), points=((1, 1), (np.nan,) * 2))
+    unsure = prediction('c.png', spread=(0.3, np.nan), box_from='found', box_score=0.1)
+    ranked = review.rank_worst_first([prediction(spread=(0.1, np.nan)), unsure, flagged])
+    assert [p.image for p in ranked] == ['b.png', 'c.png', 'a.png']
+    assert 'box found with low confidence' in unsure.reasons
+    assert review.rank_worst_first([]) == []
+
+
+def test_suggestions_differ_from_each_other():
+    poses = [((1, 1), (2, 2))] * 5 + [((1, 9), (9, 1))]
+    predictions = [prediction(f'{i}.png', points=pose, spread=(0.1 + 0.01 * (5 - i),) * 2)
+                   for i, pose in enumerate(poses)]
+    chosen = suggest.suggest(predictions, 2, lambda p: None, seed=3)
+    assert [s.reason for s in chosen] == ['uncertain', 'uncertain']
+    assert [s.prediction.image for s in chosen] == ['0.png', '5.png']
+    with pytest.raises(CapekitError, match='n=0'):
+        suggest.suggest(predictions, 0, lambda p: None)
+
+
+# -------------------------------------------------------------------------------------------------------- video
+
+def test_animals_keep_their_numbers():
+    left, right = (0, 0, 10, 10), (50, 0, 10, 10)
+    frames = [[prediction(frame=0, animal=0, box=left), prediction(frame=0, animal=1, box=right)],
+              [prediction(frame=1, animal=0, box=right), prediction(frame=1, animal=1, box=left)],
+              [],
+              [prediction(frame=3, animal=0, box=(51, 1, 10, 10))]]
+    followed = list(video.follow(frames))
+    assert [[p.animal for p in frame] for frame in followed] == [[0, 1], [0, 1], [], [1]]
+    assert followed[1][0].box[0] == 0
+
+
+def test_smoothing_keeps_the_raw_points_and_jumps_are_flagged():
+    track = [prediction(frame=t, points=((5 + t, 5), (2, 2))) for t in range(7)]
+    track[3].points[0] = 60, 60
+    smooth = video.smoothed(track, 3)
+    assert track[3].points[0, 0] == 60 and smooth[3].points[0, 0] < 12
+    assert [p.frame for p in smooth] == list(range(7))
+    video.flag_jumps(track)
+    assert track[3].reasons == ['jump of 1 keypoint'] and not any(p.reasons for p in track[:3] + track[4:])
+
+
+@pytest.mark.parametrize('text', ['mean:5', 'median', 'median:4', 'median:1', 'median:x'])
+def test_smoothing_has_one_form(text):
+    with pytest.raises(CapekitError, match='median:N'):
+        video.parse_smooth(text)
+
+
+# ------------------------------------------------------------------------------------------------------- files
+
+def test_a_saved_model_is_the_same_bytes_every_time(tmp_path):
+    for name in 'ab':
+        store.write_model(tmp_path / name, dict(x=torch.arange(3.0), y=torch.ones(2, 2)), dict(b=1, a=[2]))
+    assert (tmp_path / 'a').read_bytes() == (tmp_path / 'b').read_bytes()
+    tensors, settings = store.read_model(tmp_path / 'a')
+    assert settings == dict(a=[2], b=1) and tensors['x'].tolist() == [0, 1, 2]
+
+
+def test_a_journal_that_was_cut_off_loses_its_last_line_only(tmp_path):
+    run = output.RunFolder(tmp_path / 'out', dict(a=1))
+    picture = sources.Picture('a.png', None, NOTHING)
+    run.append([(picture, [prediction()])])
+    with open(tmp_path / 'out' / output.JOURNAL, 'ab') as file:
+        file.write(b'[{"image"')
+    (group,), = output.RunFolder(tmp_path / 'out', dict(a=1)).groups()
+    again, = output.predictions_of(group)
+    np.testing.assert_array_equal(again.points, prediction().points)
+    assert np.isnan(again.error).all() and group['size'] == [4, 4]
