@@ -209,8 +209,7 @@ def test_all_six_screens(repo, tmp_path, tab):
         tab.get_by_role('button', name='Check', exact=True).click()
         tab.get_by_label('How long').select_option('0')
         tab.get_by_role('button', name='Start').click()
-        tab.get_by_text('What to expect').wait_for()
-        tab.screenshot(path='/tmp/check.png')
+        tab.get_by_role('heading', name='What to expect').wait_for()
         assert tab.get_by_text('3 images', exact=True).count() == 4
 
         tab.get_by_role('button', name='Predict', exact=True).click()
