@@ -12,6 +12,7 @@ from capekit.errors import CapekitError
 COMMANDS = dict(
     train='train an estimator',
     test='test a trained estimator on categories it has never seen',
+    annotate='open the page on which images are labelled, checked, predicted and corrected',
     label='label a few images, get the keypoints of all others',
     replay='look into a batch whose loss was not finite',
     score='score a dump of predictions again, or compare two',

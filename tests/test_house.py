@@ -19,7 +19,8 @@ BELOW = dict(
     visualization={'datasets', 'models'}, engine={'datasets', 'models', 'evaluation'},
     labelling={'datasets', 'models', 'interop', 'visualization'},
     apis={'labelling', 'engine', 'models', 'datasets', 'evaluation', 'interop'},
-    commands={'apis', 'labelling', 'engine', 'models', 'datasets', 'evaluation', 'interop', 'synthetic',
+    annotate={'apis', 'labelling', 'interop'},
+    commands={'apis', 'annotate', 'labelling', 'engine', 'models', 'datasets', 'evaluation', 'interop', 'synthetic',
               'visualization'})
 
 
