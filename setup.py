@@ -5,5 +5,6 @@ from setuptools import find_packages, setup
 setup(
     packages=[*find_packages(include=['capekit', 'capekit.*']), 'capekit.configs'],
     package_dir={'capekit.configs': 'configs'},
-    package_data={'capekit': ['py.typed'], 'capekit.configs': ['**/*.py', '**/*.md']},
+    package_data={'capekit': ['py.typed'], 'capekit.annotate': ['static/*', 'static/screens/*'],
+                  'capekit.configs': ['**/*.py', '**/*.md']},
 )

@@ -51,8 +51,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         match error.__context__:
             case KeyboardInterrupt():
                 status = _interrupted()
-            case SystemExit(code=status):
-                pass
+            case SystemExit(code=int(code)):
+                status = code
             case _:
                 raise
     finally:

@@ -1,7 +1,7 @@
 """What the page's buttons start: importing, adapting, predicting, exporting. Files go to `capekit/` in the project."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from capekit.files import atomic_write, write_json
 from capekit.interop import labels as label_files
 
 if TYPE_CHECKING:
+    from capekit.labelling.predictor import Boxes
     from capekit.labelling.records import PosePrediction
 
 BOXES = ('find', 'drawn', 'whole')
@@ -148,10 +149,11 @@ class Jobs:
         from capekit.apis import CapeInferencer
         from capekit.labelling.review import rank_worst_first
         inferencer = CapeInferencer(self._config, self._checkpoint, self._device).load(self.project.own / MODEL)
-        given = self._drawn_boxes(names) if boxes == 'drawn' else {'find': None, 'whole': 'whole'}[boxes]
         paths = [str(self.project.folder / name) for name in names]
+        given: Boxes = 'whole' if boxes == 'whole' else None
         if boxes == 'drawn':
-            paths = [path for path in paths if path in given]
+            given = drawn = self._drawn_boxes(names)
+            paths = [path for path in paths if path in drawn]
             if not paths:
                 raise CapekitError('no box is drawn in an image without points; draw boxes under Label, with b')
         found: list[PosePrediction] = []
@@ -165,7 +167,7 @@ class Jobs:
             self.project.forget_decisions()
         return f'{len(found)} animals in {len({prediction.image for prediction in found})} images'
 
-    def _drawn_boxes(self, names: list[str]) -> dict[str, list[list[float]]]:
+    def _drawn_boxes(self, names: list[str]) -> dict[str, Sequence]:
         animals = self.project.state.animals
         drawn = {str(self.project.folder / name):
                  [animal.box for animal in animals.get(name, {}).values() if animal.box] for name in names}
@@ -249,7 +251,8 @@ class Jobs:
             images.append(label_files.LabelledImage(name, project.size(name), shown))
         order = {key: number for number, key in enumerate(ids)}
         return label_files.LabelSet(images, [item['name'] for item in state.keypoints],
-                                    [[order[a], order[b]] for a, b in state.links], state.category)
+                                    np.array([[order[a], order[b]] for a, b in state.links], np.int64).reshape(-1, 2),
+                                    state.category)
 
 
 def _animal(ids: list[str], points: dict, box, status: str, scores: dict | None = None, rank: int | None = None):
@@ -258,7 +261,7 @@ def _animal(ids: list[str], points: dict, box, status: str, scores: dict | None 
     table = np.array([points.get(key, [np.nan, np.nan, 0]) for key in ids], dtype=np.float64)
     return label_files.Animal(
         table[:, :2], table[:, 2], box=box, status=status, rank=rank,
-        scores=None if scores is None else [scores.get(key, np.nan) for key in ids])
+        scores=None if scores is None else np.array([scores.get(key, np.nan) for key in ids]))
 
 
 def _percent(value: float | None) -> float | None:

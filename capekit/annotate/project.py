@@ -185,7 +185,8 @@ class Project:
         with self.lock:
             state, names = self.state, self.images()
             order = {item['id']: index for index, item in enumerate(state.keypoints)}
-            images, annotations = [], []
+            images: list[dict] = []
+            annotations: list[dict] = []
             for number, name in enumerate(names, 1):
                 width, height = self.size(name)
                 images.append(dict(id=number, file_name=name, width=width, height=height))

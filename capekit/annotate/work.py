@@ -4,12 +4,23 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from capekit.errors import CapekitError
 
 
 class Stopped(Exception):
     """The person asked the work to end."""
+
+
+@dataclass
+class _Job:
+    kind: str | None = None
+    running: bool = False
+    fraction: float = 0.0
+    text: str = ''
+    error: str | None = None
+    started: float = 0.0
 
 
 class Work:
@@ -19,17 +30,16 @@ class Work:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._state = dict(kind=None, running=False, fraction=0.0, text='', error=None, started=0.0)
+        self._job = _Job()
 
     def status(self) -> dict:
         """`kind`, `running`, `fraction` done, `text`, `error` and `seconds_left` (None where it cannot be told yet)."""
         with self._lock:
-            state = dict(self._state)
-        spent = time.monotonic() - state.pop('started')
-        fraction = state['fraction']
-        known = state['running'] and fraction > 0.02
-        state['seconds_left'] = round(spent * (1 - fraction) / fraction) if known else None
-        return state
+            job = replace(self._job)
+        spent = time.monotonic() - job.started
+        left = round(spent * (1 - job.fraction) / job.fraction) if job.running and job.fraction > 0.02 else None
+        return dict(kind=job.kind, running=job.running, fraction=job.fraction, text=job.text, error=job.error,
+                    seconds_left=left)
 
     def start(self, kind: str, job: Callable[[Callable[[float, str], None]], str]) -> None:
         """Run `job(progress)` in a thread; it returns a line for the person, and calls `progress(fraction, text)`.
@@ -38,11 +48,10 @@ class Work:
             CapekitError: another job runs.
         """
         with self._lock:
-            if self._state['running']:
-                raise CapekitError(f'{self._state["kind"]} is still running; stop it first')
+            if self._job.running:
+                raise CapekitError(f'{self._job.kind} is still running; stop it first')
             self._stop.clear()
-            self._state = dict(kind=kind, running=True, fraction=0.0, text='starting', error=None,
-                               started=time.monotonic())
+            self._job = _Job(kind, True, text='starting', started=time.monotonic())
         self._thread = threading.Thread(target=self._run, args=(job,), daemon=True)
         self._thread.start()
 
@@ -61,7 +70,7 @@ class Work:
         if self._stop.is_set():
             raise Stopped
         with self._lock:
-            self._state.update(fraction=min(max(fraction, 0.0), 1.0), text=text)
+            self._job.fraction, self._job.text = min(max(fraction, 0.0), 1.0), text
 
     def _run(self, job: Callable[[Callable[[float, str], None]], str]) -> None:
         text, error = '', None
@@ -75,4 +84,4 @@ class Work:
             logging.getLogger(__name__).exception('the job failed')
             error = f'{type(problem).__name__}: {problem} (the terminal has the details)'
         with self._lock:
-            self._state.update(running=False, fraction=1.0 if error is None else 0.0, text=text, error=error)
+            self._job = _Job(self._job.kind, False, 1.0 if error is None else 0.0, text, error)

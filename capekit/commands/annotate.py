@@ -11,7 +11,12 @@ import webbrowser
 from pathlib import Path
 
 import cv2
+import uvicorn
 
+from capekit.annotate.guard import LOOPBACK, Guard
+from capekit.annotate.jobs import Jobs
+from capekit.annotate.project import Project
+from capekit.annotate.server import create_app
 from capekit.errors import CapekitError
 
 VIDEO_TYPES = ('.mp4', '.avi', '.mov', '.mkv', '.m4v', '.mpg', '.mpeg', '.webm')
@@ -74,15 +79,6 @@ def frames_of(video: Path, stride: int) -> Path:
 
 def main() -> None:
     args = parse_args()
-    try:
-        import uvicorn
-
-        from capekit.annotate.guard import LOOPBACK, Guard
-        from capekit.annotate.server import create_app
-    except ImportError as error:
-        raise CapekitError(f'the page needs {error.name}; fix: pip install "capekit[web]"') from None
-    from capekit.annotate.jobs import Jobs
-    from capekit.annotate.project import Project
     folder = frames_of(args.folder, args.stride) if args.folder.suffix.lower() in VIDEO_TYPES else args.folder
     project = Project(folder)
     jobs = Jobs(project, args.device, args.config, args.checkpoint)

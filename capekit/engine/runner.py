@@ -282,7 +282,7 @@ def _check_training(config: Config, arguments: dict, runner_type: type[CapeRunne
 def _refuse_frozen(config: Config) -> None:
     head = (config.get('model') or {}).get('head')
     target = resolve(head['type'], MODELS, 'model.head.type') if head else None
-    if getattr(target, 'frozen', False):
+    if target is not None and getattr(target, 'frozen', False):
         raise CapekitError(f'config {config.filename}: {target.__name__} has nothing to train; test it without a '
                            'checkpoint: tools/test.py CONFIG')
 
