@@ -59,13 +59,9 @@ def load_with_protocol(args: argparse.Namespace, *more: str) -> Config:
     options = {f'protocol.{name}': value for name, value in asked.items()}
     if 'split' in asked or 'cross' in asked:
         options['protocol.cross' if 'split' in asked else 'protocol.split'] = None
-    config = load_config(args.config, {**args.cfg_options, **options})
-    for name, value in asked.items():
-        if config.protocol.get(name) != value:
-            what = 'train_dataloader.sampler.shots' if name == 'shots' else 'dataset.ann_file of its data loaders'
-            raise CapekitError(f'--{name} {value}: config {args.config} does not leave {what} to the protocol; change '
-                               'it there or by --cfg-options')
-    return config
+    if twice := options.keys() & args.cfg_options.keys():
+        raise CapekitError(f'--cfg-options {min(twice)}: set by an option of the command too; leave one of them out')
+    return load_config(args.config, {**args.cfg_options, **options})
 
 
 def choose_work_dir(args: argparse.Namespace, config: Config) -> str:

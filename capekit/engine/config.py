@@ -6,11 +6,13 @@ What mmengine accepts is read from mmengine itself: signatures, and the keys tha
 import difflib
 import functools
 import inspect
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import Registry, build_scheduler_from_cfg
 from mmengine.runner import Priority, Runner, get_priority
@@ -70,13 +72,14 @@ def load_config(config: str | Path | Config, cfg_options: dict | None = None) ->
     else:
         config = config.copy()
     if cfg_options:
+        _announce_unread(config, cfg_options)
         try:
             config.merge_from_dict(cfg_options)
         except (KeyError, TypeError, IndexError, AttributeError, AssertionError) as error:
             raise CapekitError(f'--cfg-options {cfg_options}: {error}') from None
     _import_custom_modules(config)
     check_top(config)
-    expand_protocol(config)
+    expand_protocol(config, cfg_options)
     expand_image_size(config, cfg_options)
     check_config(config)
     if config.get('model') and config.get('data_preprocessor'):
@@ -126,17 +129,29 @@ def check_config(config: Any, where: str = '', parent: Registry | None = None) -
         child = f'{where}.{key}' if where else key
         # `norm_cfg` and the like are turned into something else by the class that takes them.
         inherited = None if key.endswith('_cfg') else parent
-        check_config(value, child, _REGISTRIES.get(key, inherited))
+        # Every value of `default_hooks` is a hook, also the one called `param_scheduler`.
+        check_config(value, child, parent if where == 'default_hooks' else _REGISTRIES.get(key, inherited))
+
+
+def _announce_unread(config: Config, cfg_options: dict) -> None:
+    """A new top-level name is read by a file's other lines; from outside, only code that asks the runner reads it."""
+    for name in dict.fromkeys(key.partition('.')[0] for key in cfg_options):
+        if name not in config and name not in _top_level_keys():
+            print_log(f'{name}, set by --cfg-options, is read by no line of the config {config.filename}', 'current',
+                      logging.WARNING)
 
 
 def _check_evaluation(config: Config) -> None:
-    """A loop that loads its data itself declares which options of its data loader it reads."""
+    """What evaluation would not read: options of the data loader that its loop does not declare, augmentation."""
     for stage in ('val', 'test'):
         loop, loader = config.get(f'{stage}_cfg'), config.get(f'{stage}_dataloader')
         if loop and loader and 'type' in loop:
             target = resolve(loop['type'], registry.LOOPS, f'{stage}_cfg.type')
             refuse_unknown(loader, getattr(target, 'loader_options', None), f'{stage}_dataloader',
                            f'{target.__name__}, which loads images itself')
+            if (loader.get('dataset') or {}).get('augment'):
+                raise CapekitError(f'{stage}_dataloader.dataset.augment does nothing: evaluation does not augment; '
+                                   'only train_dataloader takes it')
 
 
 def _import_custom_modules(config: Config) -> None:

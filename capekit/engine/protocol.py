@@ -38,13 +38,14 @@ SPLIT_NUMBERS = (1, 2, 3, 4, 5)
 _HALF_TESTED = ('vehicle', 'furniture')
 
 
-def expand_protocol(config: Config) -> None:
+def expand_protocol(config: Config, cfg_options: dict | None = None) -> None:
     """Write what `config.protocol` says into the data loaders of a config; does nothing if it has none.
 
-    Repeating it changes nothing.
+    Repeating it changes nothing. Settings that `cfg_options` made must have an effect.
 
     Raises:
-        CapekitError: an unknown setting or value, or both a split and a super-category.
+        CapekitError: an unknown setting or value, both a split and a super-category, or one of `cfg_options` where the
+            config states annotation files or shots itself.
     """
     if config.get('protocol') is None:
         return
@@ -65,6 +66,12 @@ def expand_protocol(config: Config) -> None:
         if 'test' in samplers:
             episodes = 100 if protocol.get('cross') in _HALF_TESTED else 200
             _fill(samplers['test'], dict(episodes=episodes), DATA_SAMPLERS)
+    for key, value in (cfg_options or {}).items():
+        name = key.removeprefix('protocol.')
+        if key != name and value is not None and name not in held:
+            what = 'train_dataloader.sampler.shots' if name == 'shots' else 'dataset.ann_file of its data loaders'
+            raise CapekitError(f'{key}={value}: config {config.filename} does not leave {what} to the protocol; '
+                               'change it there or by --cfg-options')
     config.protocol = held
 
 
@@ -108,7 +115,7 @@ def _checked(settings: Any, where: str) -> dict:
             raise CapekitError(f'{where}: unknown setting {name!r}; {hint}valid: {", ".join(SETTINGS)}')
     protocol = {name: value for name, value in settings.items() if value is not None}
     for name, valid in (('split', SPLIT_NUMBERS), ('cross', CROSS_SUPERCATEGORIES)):
-        if name in protocol and (protocol[name] not in valid or isinstance(protocol[name], bool)):
+        if name in protocol and (protocol[name] not in valid or isinstance(protocol[name], (bool, float))):
             raise CapekitError(f'{where}.{name}={protocol[name]!r} is unknown; valid: {", ".join(map(str, valid))}')
     shots = protocol.get('shots', 1)
     if not isinstance(shots, int) or isinstance(shots, bool) or shots < 1:

@@ -261,3 +261,21 @@ def test_schedules_are_the_released_ones(path, batch, warm_up):
     config = load_config(REPO / f'configs/{path}_mp100.py')
     assert config.auto_scale_lr == dict(base_batch_size=batch) and len(config.param_scheduler) == 2
     assert config.param_scheduler[0] == dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=warm_up)
+
+
+def test_overrides_that_nothing_would_read(repo, monkeypatch):
+    lines = []
+    monkeypatch.setattr('capekit.engine.config.print_log', lambda line, *rest: lines.append(line))
+    config = repo / 'configs/synthetic/capeformer_r18_synthetic_1shot.py'
+    load_config(config, {'max_epochs': 5, 'train_cfg.max_epochs': 3})
+    assert [line.split(',')[0] for line in lines] == ['max_epochs']
+    with pytest.raises(CapekitError, match='test_dataloader.dataset.augment does nothing'):
+        load_config(config, {'test_dataloader.dataset.augment': dict(scale=0.1)})
+
+
+def test_the_hooks_of_every_openmmlab_config(repo):
+    hooks = dict(timer='IterTimerHook', logger='LoggerHook', param_scheduler='ParamSchedulerHook',
+                 checkpoint='CheckpointHook', sampler_seed='DistSamplerSeedHook', runtime_info='RuntimeInfoHook')
+    config = load_config(repo / 'configs/synthetic/capeformer_r18_synthetic_1shot.py',
+                         {f'default_hooks.{name}.type': hook for name, hook in hooks.items()})
+    assert config.default_hooks.param_scheduler.type == 'ParamSchedulerHook'

@@ -149,7 +149,7 @@ def test_the_command_line_replaces_what_the_config_set():
     assert config.protocol == dict(cross='vehicle', shots=5)
     oracle = CONFIGS / 'pomnet/pomnet-human-body-from9_r50_mp100.py'
     assert load_with_protocol(_arguments(oracle, split=2)).protocol == dict(split=2, shots=1)
-    with pytest.raises(CapekitError, match='--shots 5: .*does not leave train_dataloader.sampler.shots'):
+    with pytest.raises(CapekitError, match='protocol.shots=5: .*does not leave train_dataloader.sampler.shots'):
         load_with_protocol(argparse.Namespace(config=str(CAPEFORMER), split=None, cross=None, shots=5,
                                               cfg_options={'train_dataloader.sampler.shots': 2}), 'shots')
 
@@ -199,3 +199,15 @@ def test_an_old_name_leads_to_the_new_one(old, new):
 def test_other_missing_names_lead_nowhere():
     assert renamed(CONFIGS / 'capeformer/capeformer_r51_mp100-split3_5shot.py') == ''
     assert renamed(CONFIGS / 'capeformer/capeformer.py') == ''
+
+
+def test_an_override_that_the_config_cannot_follow(tmp_path):
+    load_config(CAPEFORMER).dump(str(tmp_path / 'saved.py'))  # as a work directory has it, with its annotation files
+    with pytest.raises(CapekitError, match='protocol.split=3: .*does not leave dataset.ann_file'):
+        load_config(tmp_path / 'saved.py', {'protocol.split': 3})
+    arguments = argparse.Namespace(config=str(CAPEFORMER), split=1, cross=None, shots=None,
+                                   cfg_options={'protocol.split': 2})
+    with pytest.raises(CapekitError, match='protocol.split: set by an option of the command too'):
+        load_with_protocol(arguments)
+    with pytest.raises(CapekitError, match='protocol.split=3.0 is unknown'):
+        load_config(CAPEFORMER, {'protocol.split': 3.0})
