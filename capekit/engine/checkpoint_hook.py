@@ -37,6 +37,8 @@ class CheckpointHook(checkpoint_hook.CheckpointHook):
         if not runner.iter:
             return
         hub = runner.message_hub
+        step = runner.epoch if self.by_epoch else runner.iter
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
         self._set_best({key: path and str(Path(self.out_dir, Path(path).name))
                         for key, path in self._get_best().items()}, hub)
         if is_main_process():
@@ -65,7 +67,8 @@ class CheckpointHook(checkpoint_hook.CheckpointHook):
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         runner.message_hub.update_info('outdated', sorted(outdated))  # a kill before the last line is made up for
-        states = all_gather_object(random_state())
+        # Those of a resumed run that have not been used yet are still to be used.
+        states = runner.random_states or all_gather_object(random_state())
         runner.save_checkpoint(
             self.out_dir, name, self.file_client_args, save_optimizer=self.save_optimizer,
             save_param_scheduler=self.save_param_scheduler, meta=dict(meta, random_states=states),

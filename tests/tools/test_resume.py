@@ -76,6 +76,22 @@ def test_a_copied_folder_takes_its_own_checkpoints_and_leaves_the_others(config,
     assert len(list(copy.glob('best_*'))) == 1
 
 
+def test_the_last_checkpoint_knows_the_best_of_its_late_validation(config, tmp_path, tool):
+    """Killed between the last validation's best file and the second writing of the last checkpoint."""
+    arguments = ('--work-dir', tmp_path, '--deterministic')
+    options = ('--cfg-options', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1')
+    assert tool('train', config, *arguments, *options)[0] == 0
+    whole = read_checkpoint(tmp_path / 'epoch_1.pth')
+    content = read_checkpoint(tmp_path / 'epoch_1.pth')
+    for name in ('best_score', 'best_ckpt', 'validated'):
+        del content['message_hub']['runtime_info'][name]
+    torch.save(content, tmp_path / 'epoch_1.pth')
+    status, _, err = tool('train', config, *arguments, '--resume', *options)
+    assert status == 0, err
+    infos = [one['message_hub']['runtime_info'] for one in (whole, read_checkpoint(tmp_path / 'epoch_1.pth'))]
+    assert infos[0]['best_score'] == infos[1]['best_score'] and infos[1]['validated'] == 3
+
+
 def test_a_broken_best_file_does_not_stay(config, two, tool):
     (two / 'best_PCK@0.2_epoch_1.pth').write_bytes(b'half')
     (two / '.epoch_3.pth.partial').write_bytes(b'half')
