@@ -13,6 +13,7 @@ import sysconfig
 import time
 
 FIRST, BEYOND = (3, 10), (3, 15)
+NEEDED_GB = 6
 # By preference: 3.12 comes last, because it needs a compiler; 3.13 and 3.14 do without mmpose.
 CANDIDATES = ('python3.11', 'python3.10', 'python3.13', 'python3.14', 'python3.12')
 
@@ -103,6 +104,9 @@ def main():
         if missing:
             sys.exit(missing)
         if subprocess.call([sys.executable, '-m', 'venv', '--clear', folder]):
+            free = shutil.disk_usage('.').free / 1e9
+            if free < NEEDED_GB:
+                sys.exit(f'{free:.1f} GB are free here and {NEEDED_GB} GB are needed; fix: free some, then make setup')
             sys.exit('python -m venv failed, see above; fix: apt install python{}.{}-venv'.format(*sys.version_info))
     print(f'setting up {folder} (about two minutes, 5 GB)', flush=True)
 
@@ -116,7 +120,9 @@ def main():
     ):
         quietly = ['-q', '--disable-pip-version-check', '--no-input', '--no-deps']
         if subprocess.call([python, '-m', 'pip', 'install', *quietly, *arguments]):
-            sys.exit(f'pip install {" ".join(arguments)} failed, see above; fix: make setup once more')
+            free = shutil.disk_usage('.').free / 1e9
+            fix = f'free some space ({free:.1f} GB are left), then make setup' if free < 1 else 'make setup once more'
+            sys.exit(f'pip install {" ".join(arguments)} failed, see above; fix: {fix}')
     do_without_windows(python)
     if subprocess.call([python, os.path.join('tools', 'check_env.py')]):
         sys.exit(1)

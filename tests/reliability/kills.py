@@ -57,7 +57,8 @@ BY_EPOCH_MOMENTS = ['iteration:#9', 'validation:#3', 'half:epoch_2', 'before:epo
                     'remove:epoch_1', 'validation:#2', 'half:best_', 'before:best_', 'after:best_', 'half:best_#2',
                     'before:best_#2', 'after:best_#2', 'remove:best_', 'iteration:#3', 'iteration:#17']
 # On two ranks an epoch has three steps, and the first epoch is the best.
-NOT_ON_TWO_RANKS = {'before:epoch_3#2', 'half:best_#2', 'before:best_#2', 'after:best_#2', 'remove:best_', 'iteration:#17'}
+NOT_ON_TWO_RANKS = {'before:epoch_3#2', 'half:best_#2', 'before:best_#2', 'after:best_#2', 'remove:best_',
+                    'iteration:#17'}
 MOMENTS = {'1 worker': BY_EPOCH_MOMENTS, '2 workers': BY_EPOCH_MOMENTS,
            '2 ranks': [*(moment for moment in BY_EPOCH_MOMENTS if moment not in NOT_ON_TWO_RANKS), 'iteration:#5'],
            'by iteration': ['iteration:#6', 'iteration:#12', 'half:iter_12', 'before:iter_12', 'iteration:#15',
