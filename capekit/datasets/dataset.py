@@ -82,8 +82,8 @@ class MP100Dataset(Dataset):
                  bit_depth: BitDepth = None, max_pixels: MaxPixels = 100_000_000,
                  damaged_images: Literal['error', 'read'] = 'error',
                  outside_images: Literal['error', 'read'] = 'error'):
-        self.ann_files, excluded = ([os.path.join(data_root, path) for path in _listed(paths)]
-                                    for paths in (ann_file, exclude))
+        self.ann_files, excluded = ([os.path.join(data_root, path) for path in _listed(name, paths)]
+                                    for name, paths in (('ann_file', ann_file), ('exclude', exclude)))
         if not self.ann_files:
             raise CapekitError('ann_file is an empty list; name at least one annotation file')
         self.images = None if images is None else os.path.join(data_root, images)
@@ -212,5 +212,9 @@ class MP100Dataset(Dataset):
                        links=[torch.from_numpy(category.links.copy())], meta=[meta])
 
 
-def _listed(paths: str | os.PathLike | Sequence | None) -> list:
-    return [paths] if isinstance(paths, (str, os.PathLike)) else list(paths or ())
+def _listed(name: str, paths: str | os.PathLike | Sequence | None) -> list:
+    listed = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths or ())
+    wrong = [path for path in listed if not isinstance(path, (str, os.PathLike))]
+    if wrong:
+        raise CapekitError(f'{name} has {wrong[0]!r}; expected the path of an annotation file, or a list of paths')
+    return listed

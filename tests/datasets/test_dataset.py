@@ -341,6 +341,11 @@ def test_truncated_image_names_file_and_category(tiny):
     assert 'cup/0.jpg' in message and 'truncated' in message and "'cup' (id 1)" in message
 
 
+@pytest.mark.parametrize('ann_file', [['a.json', 3], [None]])
+def test_annotation_files_are_paths(ann_file):
+    assert error_of(lambda: MP100Dataset(ann_file)).startswith('ann_file has ')
+
+
 def test_registered_and_indexed_by_episodes(tiny):
     dataset = DATASETS.build(dict(type='MP100Dataset', ann_file=str(tiny[0]), images=str(tiny[1]), image_size=64))
     episode = dataset[EpisodeKey((4, 5, 6))]
