@@ -106,7 +106,7 @@ class CapeInferencer:
                                    self.batch_size)
         left_out = len(fitting.groups(labelled))
         how = f'{left_out} models without some of the supports' if left_out else 'not measured: one labelled image'
-        if left_out and budget:
+        if left_out and model.steps:
             how += ', half the steps each'
         report = FitReport(model.name, len(labelled.supports), model.steps, time.monotonic() - started,
                            fitting.report_keypoints(labelled, errors), calibration.calibrated, how)

@@ -33,7 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--dump', metavar='FILE', help='write rows, predicted points and their scores to an .npz file')
     parser.add_argument('--show-dir', metavar='DIR', help='draw support | query | prediction for every category')
     parser.add_argument('--out', metavar='FILE', help='the JSON report; default: WORK_DIR/<stage>_<shots>shot.json')
-    return parser.parse_args()
+    return parser.parse_intermixed_args()  # a checkpoint may follow the options
 
 
 def main() -> None:

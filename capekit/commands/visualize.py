@@ -50,7 +50,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--keypoints', type=int, nargs='+', help='default: three that are visible in all images')
     parser.add_argument('--layer', type=int, default=-1, help='recurrent layer, from 0; default: the last')
     parser.add_argument('--cfg-options', nargs='+', action=Overrides, default={}, metavar='KEY=VALUE')
-    return parser.parse_args()
+    return parser.parse_intermixed_args()  # a checkpoint may follow the options
 
 
 def main() -> None:

@@ -147,10 +147,12 @@ def _check_meta(path: str | os.PathLike, meta: dict):
     missing = [key for key in needed if key not in meta]
     if missing:
         raise CapekitError(f"{path}: the dump's meta lacks {missing[0]!r}; it has {list(meta)}")
-    refuse_invalid(meta, {**needed, 'exclude': list[str]}, f"{path}: the dump's meta: ")
-    reading, known = meta.setdefault('reading', {}), [field.name for field in fields(ReadSettings)]  # not in 0.1.0
-    if not isinstance(reading, dict) or not reading.keys() <= set(known):
-        raise CapekitError(f"{path}: the dump's meta has reading={reading!r:.60}, not settings of {', '.join(known)}")
+    reading = meta.setdefault('reading', {})  # not in 0.1.0
+    refuse_invalid(meta, {**needed, 'exclude': list[str], 'reading': dict}, f"{path}: the dump's meta: ")
+    settings = {field.name: field.type for field in fields(ReadSettings)}
+    for name in reading.keys() - settings.keys():
+        raise CapekitError(f"{path}: the dump's meta: reading: unknown setting {name!r}; valid: {', '.join(settings)}")
+    refuse_invalid(reading, settings, f"{path}: the dump's meta: reading: ")
     for name in filter(None, (*meta['ann_files'], *meta.get('exclude', ()), meta['images'])):
         try:
             os.stat(name)

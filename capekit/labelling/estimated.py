@@ -24,15 +24,17 @@ class EstimatorModel:
 
     Args:
         estimator: in eval mode, on its device.
-        budget: of fine-tuning on the supports; None = none.
+        budget: of fine-tuning on the supports; None = none, which is all that a head with nothing to train gets.
         seed: of every random draw.
     """
 
     def __init__(self, estimator, budget: Budget | None, seed: int = 0):
-        self.origin, self.budget, self.seed = estimator, budget, seed
+        head = getattr(estimator, 'head', estimator)
+        self.origin, self.seed = estimator, seed
+        self.budget = None if getattr(head, 'frozen', False) else budget
         self.estimator = estimator
         self.device = estimator.data_preprocessor.device
-        self.name = type(getattr(estimator, 'head', estimator)).__name__
+        self.name = type(head).__name__
         self.size = getattr(estimator, 'image_size', None) or USUAL_SIZE
         self.steps = 0
         self.memory: dict[str, Tensor] = {}

@@ -1,8 +1,8 @@
 """Tables, JSON, dumps, and the tool that scores dumps."""
 
-import importlib.util
 import json
 import os
+import runpy
 import sys
 
 import numpy as np
@@ -200,14 +200,10 @@ def test_a_dump_without_scores_or_the_number_of_queries(dumps, tmp_path):
 @pytest.fixture
 def score(repo, monkeypatch, capsys):
     """Call tools/analysis/score.py in this process: (exit status, stdout, stderr)."""
-    spec = importlib.util.spec_from_file_location('score', repo / 'tools/analysis/score.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
     def call(*arguments):
         monkeypatch.setattr(sys, 'argv', ['score.py', *map(str, arguments)])
         with pytest.raises(SystemExit) as left:
-            module.run(module.main)
+            runpy.run_path(str(repo / 'tools/analysis/score.py'), run_name='__main__')
         return left.value.code, *capsys.readouterr()
     return call
 
@@ -268,7 +264,8 @@ def test_a_dump_that_is_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkey
     ('categories', [1.5], 'categories=[1.5]'), ('instances', None, 'instances=None must be a string'),
     ('queries', 0, 'queries=0 must be a whole number, 1 or more'), ('images', '\ud800', 'is not a path'),
     ('images', 'a\0b', 'is not a path'), ('reading', None, 'reading=None must be a dict'),
-    ('reading', dict(image_sise=3), "reading: unknown setting 'image_sise'")])
+    ('reading', dict(box_format='x'), "reading: box_format='x' is not one of"),
+    ('reading', dict(image_sise=3), "reading: unknown setting 'image_sise'; valid: ")])
 def test_wrong_entries_of_a_dumps_meta_are_named(tmp_path, key, value, message):
     path = tmp_path / 'dump.npz'
     meta = dict(ann_files=['x'], sha256=['0'], categories=None, images=None, instances='0', queries=1)

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from heads.asking import ask
+from asking import ask
 from released_cases import load_case, read_case
 
 from capekit.interop import convert

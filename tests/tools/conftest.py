@@ -5,6 +5,8 @@ import sys
 
 import pytest
 from coco_files import content, write, write_images
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.visualization import Visualizer
 
 
 @pytest.fixture(scope='session')
@@ -44,16 +46,29 @@ def config(small, repo):
     return path
 
 
+def run_tool(repo, name, *arguments):
+    """Run tools/<name>.py in this process; returns its exit status."""
+    for manager in (MMLogger, MessageHub, Visualizer):
+        # Runs are named by the second in which they start, and a process of its own has none before.
+        manager._instance_dict.clear()
+    argv, sys.argv = sys.argv, [f'tools/{name}.py', *map(str, arguments)]
+    try:
+        runpy.run_path(str(repo / f'tools/{name}.py'), run_name='__main__')
+    except SystemExit as stop:
+        return stop.code or 0
+    finally:
+        sys.argv = argv
+    raise AssertionError(f'tools/{name}.py did not end by exit()')
+
+
 @pytest.fixture
-def tool(repo, monkeypatch, capsys):
+def tool(repo, capsys):
     """Run tools/<name>.py with arguments; returns exit status, stdout and stderr."""
     def run(name, *arguments):
-        monkeypatch.setattr(sys, 'argv', [f'tools/{name}.py', *map(str, arguments)])
         capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            runpy.run_path(str(repo / f'tools/{name}.py'), run_name='__main__')
+        status = run_tool(repo, name, *arguments)
         captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, captured.err
+        return status, captured.out, captured.err
     return run
 
 
@@ -61,11 +76,5 @@ def tool(repo, monkeypatch, capsys):
 def trained(config, repo, tmp_path_factory):
     """Work directory of an uninterrupted run: three epochs."""
     work_dir = tmp_path_factory.mktemp('trained')
-    argv, sys.argv = sys.argv, ['tools/train.py', str(config), '--work-dir', str(work_dir), '--deterministic']
-    try:
-        runpy.run_path(str(repo / 'tools/train.py'), run_name='__main__')
-    except SystemExit as stop:
-        assert not stop.code
-    finally:
-        sys.argv = argv
+    assert run_tool(repo, 'train', config, '--work-dir', work_dir, '--deterministic') == 0
     return work_dir
