@@ -3,13 +3,14 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.11 python3.10 python3.13 pytho
 VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
+JOBS ?= 2
 
 .PHONY: help setup test reliability lint types docs demo benchmark benchmark-synthetic lock clean
 
 help:
 	@echo 'make setup      .venv with everything capekit needs (PYTHON=python3.11 chooses a Python, 3.10 to 3.14)'
 	@echo 'make demo       train, test and draw on synthetic data'
-	@echo 'make test       the test suite             (ARGS="-k registry" passes options on)'
+	@echo 'make test       the test suite             (ARGS="-k registry" passes options on; JOBS=8 at once)'
 	@echo 'make reliability  kill 50 trainings, tests and generations, and compare  (ARGS="--kills 100")'
 	@echo 'make lint       ruff, codespell and mypy   (ARGS=--fix lets ruff fix what it can)'
 	@echo 'make types      mypy alone'
@@ -26,7 +27,7 @@ $(VENV)/.ready: requirements.lock requirements-source.txt pyproject.toml setup.p
 	@"$(or $(PYTHON),$(error no Python found; fix: apt install python3 python3-venv))" tools/setup_env.py $(VENV)
 
 test: setup
-	$(RUN) -m pytest -q tests $(ARGS)
+	$(RUN) -m pytest -q -n $(JOBS) --dist loadfile tests $(ARGS)
 
 reliability: setup
 	$(RUN) -m tests.reliability.kills $(ARGS)
