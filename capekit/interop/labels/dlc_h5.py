@@ -1,6 +1,12 @@
 """HDF5 files of DeepLabCut: what it trains on, and what it predicts. Needs pandas and tables (`capekit[dlc]`)."""
 
+import importlib
+import io
 import os
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,11 +20,12 @@ from .format import NAMES, SEVERAL, Format, library
 from .labelset import LabelSet
 
 KEY = 'df_with_missing'
+PLAIN = {(f'numpy.{core}.multiarray', 'scalar') for core in ('core', '_core')} | {('numpy', 'dtype')}
+"""What the pickles in a file may name beside Python's own values: module and name."""
 
 
 def read_dlc_h5(path: str, *, video: str | None = None) -> LabelSet:
-    """Labels (`CollectedData_<scorer>.h5`) or predictions of DeepLabCut. Read only files of people you trust: pandas
-    unpickles their attributes.
+    """Labels (`CollectedData_<scorer>.h5`) or predictions of DeepLabCut. Nothing in the file is executed.
 
     Args:
         path: the file.
@@ -26,7 +33,8 @@ def read_dlc_h5(path: str, *, video: str | None = None) -> LabelSet:
     """
     pandas, tables = _libraries()
     try:
-        frame = pandas.read_hdf(path)
+        with _plain_pickles():
+            frame = pandas.read_hdf(path)
     except (tables.HDF5ExtError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CapekitError(f'cannot be read as a table of pandas ({str(error).splitlines()[-1]})') from None
     levels = list(frame.columns.names)
@@ -56,6 +64,43 @@ def write_dlc_h5(path: str, labels: LabelSet, *, scorer: str = 'capekit', folder
         data = store._handle.get_file_image()
     with atomic_write(path) as file:
         file.write(data)
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def __init__(self, data: bytes, refused: list[str], encoding: str):
+        super().__init__(io.BytesIO(data), encoding=encoding)
+        self.refused = refused
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in PLAIN:
+            self.refused.append(f'{module}.{name}')
+            raise pickle.UnpicklingError(f'{module}.{name} is not a plain value')
+        return super().find_class(module, name)
+
+
+@contextmanager
+def _plain_pickles() -> Iterator[None]:
+    """PyTables unpickles attributes and arrays of objects; within this, only values that cannot run anything.
+
+    Raises:
+        CapekitError: at the end, if anything else was met, which PyTables passes over.
+    """
+    refused: list[str] = []
+
+    def loads(data: bytes, *, encoding: str = 'ASCII') -> Any:
+        return _PlainUnpickler(data, refused, encoding).load()
+    plain = SimpleNamespace(loads=loads, dumps=pickle.dumps, UnpicklingError=pickle.UnpicklingError,
+                            HIGHEST_PROTOCOL=pickle.HIGHEST_PROTOCOL)
+    users = [importlib.import_module(name) for name in ('tables.attributeset', 'tables.atom')]
+    for module in users:
+        vars(module)['pickle'] = plain
+    try:
+        yield
+    finally:
+        for module in users:
+            vars(module)['pickle'] = pickle
+        if refused:
+            raise CapekitError(f'holds pickled code ({refused[0]!r}), which is not run')
 
 
 def _libraries() -> tuple[Any, Any]:

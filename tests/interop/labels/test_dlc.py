@@ -1,5 +1,8 @@
 """DeepLabCut's and Lightning Pose's tables: pandas reads ours, and we read what pandas and they write."""
 
+import os
+import pickle
+
 import numpy as np
 import pytest
 
@@ -160,6 +163,44 @@ def test_reads_an_h5_that_pandas_wrote(index, tmp_path):
         ('labeled-data/v/a.png', None), ('labeled-data/v/b.png', None)])
     assert labels.images[0].animals[0].points.tolist() == [[1, 2], [3, 4.5]]
     assert labels.images[1].animals[0].visibility.tolist() == [0, 2]
+
+
+class Harmful:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.mark.parametrize('place', ['attribute of the table', 'attribute of the root', 'attribute of an array', 'rows'])
+@pytest.mark.parametrize('protocol', [0, 4])
+def test_nothing_in_an_h5_is_executed(place, protocol, tmp_path):
+    tables = pytest.importorskip('tables')
+    pandas = pytest.importorskip('pandas')
+    path, marker = tmp_path / 'labels.h5', tmp_path / 'marker'
+    columns = pandas.MultiIndex.from_product([['me'], ['tail'], ['x', 'y']], names=['scorer', 'bodyparts', 'coords'])
+    pandas.DataFrame([[1.0, 2.0]], index=['a.png'], columns=columns).to_hdf(path, key='df_with_missing', mode='w')
+    attack = np.bytes_(pickle.dumps(Harmful(marker), protocol))
+    with tables.open_file(path, 'a') as file:
+        group = file.root.df_with_missing
+        if place == 'rows':
+            file.remove_node(group.axis1)
+            rows = file.create_vlarray(group, 'axis1', tables.ObjectAtom())
+            rows.append(Harmful(marker))
+            rows.attrs.kind, rows.attrs.name = 'object', None
+        else:
+            node = {'attribute of the table': group, 'attribute of the root': file.root,
+                    'attribute of an array': group.block0_values}[place]
+            node._v_attrs.pandas_type = attack
+            node._v_attrs.encoding = attack
+    with pytest.raises(CapekitError) as error:
+        read(path, 'dlc-h5')
+    assert not marker.exists() and '\n' not in str(error.value)
+    if protocol == 0 and place == 'attribute of the table' or place == 'rows':
+        assert 'mkdir' in str(error.value) and 'which is not run' in str(error.value)
 
 
 def test_a_file_that_is_no_h5_is_one_line(tmp_path):
