@@ -9,6 +9,7 @@ alone, however many shots training used.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from capekit.apis import init_estimator
@@ -56,9 +57,12 @@ def main() -> None:
     runner = build_runner(config, ['test'], work_dir, args.launcher, model=estimator)
     report = Path(args.out or f'{work_dir}/{args.stage}_{runner.test_loop.plan.shots}shot.json')
     lock = lock_for_all(str(report.with_name(f'.{report.name}.lock')), f'report {report}')
+    source = source_of(args, runner.test_loop)
+    if args.out is None:
+        refuse_other_episodes(report, source)
     runner.test()
     if lock is not None:
-        write_results(args, runner.test_loop, report)
+        write_results(args, runner.test_loop, report, source)
         lock.release()
     leave_distributed()
 
@@ -81,19 +85,43 @@ def check_outputs(args: argparse.Namespace) -> None:
             raise CapekitError(f'{option} {path}: the same file as {before}')
 
 
-def write_results(args: argparse.Namespace, loop, report: Path) -> None:
-    """Write the report, and the dump and figures if asked for; only then print."""
-    dataset, sampler = loop.dataloader.dataset, loop.dataloader.sampler
+def source_of(args: argparse.Namespace, loop) -> dict:
+    """What the numbers of a test are of: data, episodes, config and checkpoint."""
+    sampler = loop.dataloader.sampler
     drawn = {name: getattr(sampler, name) for name in ('episodes', 'seed') if hasattr(sampler, name)}
-    meta = dict(dataset.source, config=args.config, checkpoint=args.checkpoint, shots=loop.plan.shots,
+    return dict(loop.dataloader.dataset.source, config=args.config, checkpoint=args.checkpoint, shots=loop.plan.shots,
                 queries=loop.plan.queries.shape[1], **drawn)
-    write_json(report, dict(loop.report, source=meta))
+
+
+def refuse_other_episodes(report: Path, source: dict) -> None:
+    """A short test must not replace the report of a long one.
+
+    Raises:
+        CapekitError: there is a report, of other episodes; names what differs.
+    """
+    if not report.is_file():
+        return
+    try:
+        before = json.loads(report.read_text(encoding='utf-8'))['source']
+        differing = [name for name in ('ann_files', 'instances', 'episodes', 'seed', 'queries')
+                     if before.get(name) != source.get(name)]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise CapekitError(f'{report}: not a report; name another file by --out') from None
+    if differing:
+        name = differing[0]
+        raise CapekitError(f'{report} is of other episodes ({name}: {before.get(name)!r:.60}, now '
+                           f'{source.get(name)!r:.60}); name another file by --out, or --work-dir')
+
+
+def write_results(args: argparse.Namespace, loop, report: Path, source: dict) -> None:
+    """Write the report, and the dump and figures if asked for; only then print."""
+    write_json(report, dict(loop.report, source=source))
     lines = [text_table(loop.report), f'report: {report}']
     if args.dump is not None:
-        save_predictions(args.dump, loop.plan, loop.points, meta, loop.scores)
+        save_predictions(args.dump, loop.plan, loop.points, source, loop.scores)
         lines.append(f'predictions: {args.dump}')
     if args.show_dir is not None:
         from capekit.visualization import draw_episodes
-        count = draw_episodes(dataset, loop.plan, loop.points, loop.scores, args.show_dir)
+        count = draw_episodes(loop.dataloader.dataset, loop.plan, loop.points, loop.scores, args.show_dir)
         lines.append(f'figures: {count} in {args.show_dir}')
     print('\n'.join(lines))

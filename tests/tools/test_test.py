@@ -41,6 +41,20 @@ def test_report_dump_and_images(config, checkpoint, tmp_path, tool):
     assert json.loads((tmp_path / 'again.json').read_text())['score_correlation'] == report['score_correlation']
 
 
+def test_a_report_of_other_episodes_is_not_replaced(config, checkpoint, tmp_path, tool):
+    arguments = ['test', config, checkpoint, '--work-dir', tmp_path]
+    assert tool(*arguments)[0] == tool(*arguments)[0] == 0
+    before = (tmp_path / 'test_1shot.json').read_bytes()
+    for more in (['--episodes', 1], ['--queries', 1], ['--cfg-options', 'test_dataloader.dataset.categories=[21]']):
+        status, _, err = tool(*arguments, *more)
+        assert status == 2 and 'test_1shot.json is of other episodes (' in err and '--out' in err, err
+        assert err.count('\n') == 1 and (tmp_path / 'test_1shot.json').read_bytes() == before
+        assert tool(*arguments, *more, '--out', tmp_path / 'other.json')[0] == 0
+    (tmp_path / 'test_1shot.json').write_text('[]')
+    status, _, err = tool(*arguments)
+    assert status == 2 and 'test_1shot.json: not a report' in err
+
+
 def test_without_intervals(config, checkpoint, tmp_path, tool):
     status, out, err = tool('test', config, checkpoint, '--work-dir', tmp_path, '--cfg-options',
                             'test_evaluator.resamples=0')
