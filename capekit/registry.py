@@ -18,6 +18,12 @@ def _child(name: str, location: str | None = None) -> Registry:
 
 
 DATASETS = _child('DATASETS', 'capekit.datasets')
+"""The interface of `dataset` in a data loader: `MP100Dataset`, or a subclass in capekit or in your own package.
+
+Samplers and evaluators read its attributes `categories`, `category_ids`, `keypoints`, `bboxes` and `source`; what a
+model is given comes from `crop(i, rng)`, which a subclass overrides to change images or keypoints. Annotations of
+another form are best converted to a COCO file (`capekit convert-labels`), which all checks then read.
+"""
 DATA_SAMPLERS = _child('DATA_SAMPLERS', 'capekit.datasets')
 FUNCTIONS = _child('FUNCTIONS', 'capekit.datasets')
 TRANSFORMS = _child('TRANSFORMS', 'capekit.datasets')

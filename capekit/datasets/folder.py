@@ -83,7 +83,7 @@ def keep_existing(reading: Reading, folder: str, settings: ReadSettings, policy:
     names = {id_: category.name for id_, category in reading.categories.items()}
     line = describe_missing(found, missing, names, folder)
     if policy == 'error':
-        findings.problem(f"{line}; tools/dataset/audit.py lists every category; missing_images='skip' leaves them out")
+        findings.problem(f"{line}; capekit audit lists every category; missing_images='skip' leaves them out")
         return found
     lost = Counter(instance.category_id for instance in found if instance.image_file in missing)
     named = ', '.join(f"'{names[id_]}' (id {id_}) {count}" for id_, count in lost.items())

@@ -77,4 +77,4 @@ class Findings:
             return
         first, *more = self.problems
         raise CapekitError(first if not more else f'{first}; and {len(more)} other problem(s), which '
-                           'tools/dataset/audit.py lists')
+                           'capekit audit lists')

@@ -143,4 +143,4 @@ def _refuse_size(name: str, options: dict, image_size: int, step: int, reason: s
     above = range((image_size // step + 1) * step, 4 * max(image_size, step), step)
     near = [str(next(filter(fits, sizes), 'none')) for sizes in (below, above)]
     raise CapekitError(f'backbone {name!r} cannot take image_size={image_size} ({reason}); the nearest that it can: '
-                       f'{near[0]} below, {near[1]} above')
+                       f'{near[0]} below, {near[1]} above (image_size, at the top of a config)')

@@ -58,7 +58,7 @@ class TimmViT(TimmNetwork):
         if size % patch or size < patch:
             near = ' or '.join(str(n * patch) for n in (size // patch, size // patch + 1) if n)
             raise CapekitError(f'backbone {name!r} cannot take image_size={size}: not a multiple of its patches of '
-                               f'{patch} pixels; nearest: {near}')
+                               f'{patch} pixels; nearest: {near} (image_size, at the top of a config)')
         if position == 'hub':
             model.patch_embed.set_input_size(img_size=(size, size))
         else:
