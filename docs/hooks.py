@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from mkdocs.structure.files import File, Files
+from mkdocs.structure.files import File, Files, InclusionLevel
 
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r'\]\(([^)#:\s]+)[^)]*\)')  # to another file here: no scheme, no bare anchor
@@ -19,7 +19,8 @@ def on_files(files: Files, config) -> Files:
             if path.is_file() and path.is_relative_to(ROOT):
                 wanted.add(path.relative_to(ROOT).as_posix())
     for path in sorted(wanted):
-        files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
+        # Not subject to `exclude_docs`, which is about the files of docs/.
+        files.append(File.generated(config, path, abs_src_path=str(ROOT / path), inclusion=InclusionLevel.INCLUDED))
     return files
 
 

@@ -1,6 +1,9 @@
 """Pages for people and machines agree with the package."""
 
+import json
 import re
+
+import pytest
 
 import capekit
 from capekit.engine.config import load_config
@@ -16,6 +19,17 @@ def test_every_method_has_its_page_on_the_site(repo):
     site = (repo / 'mkdocs.yml').read_text()
     for page in repo.glob('configs/*/README.md'):
         assert page.relative_to(repo).as_posix() in site
+
+
+def test_the_site_has_every_page_that_its_navigation_names(repo):
+    """A strict build only notes a page that is excluded, such as its home."""
+    config = pytest.importorskip('mkdocs.config').load_config(str(repo / 'mkdocs.yml'))
+    from mkdocs.structure.files import get_files, set_exclusions
+    files = config.plugins.on_files(get_files(config), config=config)
+    set_exclusions(files, config)
+    built = {file.src_uri for file in files.documentation_pages()}
+    named = set(re.findall(r'[\w./-]+\.md', json.dumps(config['nav'])))
+    assert 'README.md' in named and named <= built
 
 
 def _training_commands(repo) -> list:
