@@ -9,20 +9,13 @@ from capekit.models.layers import shares, structure_edges
 from capekit.structures import Episode, Prediction
 from capekit.visualization.panels import (
     MAX_SUPPORTS,
-    PANEL_INCHES,
     draw_estimate,
     draw_keypoints,
     draw_sampling,
     keypoint_colors,
+    make_panels,
     show_image,
 )
-
-
-def _panels(rows: int, columns: int) -> tuple:
-    """matplotlib's Figure and its (rows, columns) axes."""
-    from matplotlib.figure import Figure  # heavy: imported only where used
-    figure = Figure(figsize=(columns * PANEL_INCHES, rows * (PANEL_INCHES + 0.3)))
-    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def _image(image: torch.Tensor) -> np.ndarray:
@@ -45,7 +38,7 @@ def structure_figure(estimator, episode: Episode):
     structure = shares(extras['structure'])[0, :count, :count]
     edges = structure_edges(structure[None])[0].nonzero().tolist()
     supports = min(episode.shots, MAX_SUPPORTS)
-    figure, ((*panels, last),) = _panels(1, supports + 1)
+    figure, ((*panels, last),) = make_panels(1, supports + 1)
     for shot, axes in enumerate(panels):
         image = _image(episode.support_images[0, shot])
         points = episode.support_points[0, shot, :count].numpy() * image.shape[0]
@@ -82,7 +75,7 @@ def attention_figure(estimator, episode: Episode, keypoints: Sequence[int]):
     size, stages = query.shape[0], len(prediction.layers)
     starts = torch.cat((extras['peaks'][None], prediction.layers[:-1]))[:, 0].numpy() * size
     labels = episode.query_points[0].numpy() * size
-    figure, grid = _panels(len(keypoints), stages + 3)
+    figure, grid = make_panels(len(keypoints), stages + 3)
     for axes, k in zip(grid, keypoints, strict=True):
         weights = extras['instance_weights'][0, :, k]
         shot = int(weights.argmax())
@@ -122,7 +115,7 @@ def stages_figure(estimator, episode: Episode):
     labels, visible = (value[0, :count].numpy() for value in (episode.query_points, episode.query_visible))
     seen = visible & episode.support_visible[0, :, :count].all(0).numpy()
     labels, size = labels * query.shape[0], query.shape[0]
-    figure, ((first, *panels),) = _panels(1, len(steps) + 1)
+    figure, ((first, *panels),) = make_panels(1, len(steps) + 1)
     draw_keypoints(first, query, labels, visible, episode.links[0].numpy(), 'query, labels')
     for axes, (title, points) in zip(panels, steps.items(), strict=True):
         points = points[0, :count].numpy() * size
