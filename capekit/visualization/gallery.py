@@ -13,7 +13,7 @@ from capekit.files import atomic_write
 from capekit.registry import VISUALIZERS
 
 PAGE = 'index.html'
-DPI = 110
+DPI = 150
 _TEMPLATE = Path(__file__).with_name('page.html')
 
 

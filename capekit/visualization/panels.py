@@ -4,6 +4,7 @@ import colorsys
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 PANEL_INCHES = 2.6
 MAX_SUPPORTS = 3
@@ -19,6 +20,11 @@ def make_panels(rows: int, columns: int) -> tuple:
 def keypoint_colors(count: int) -> list:
     """`count` RGB tuples in [0, 1], hues far apart for neighbours, the same for a keypoint in every panel."""
     return [colorsys.hsv_to_rgb(k / count, 0.85, 1.0) for k in range(count)]
+
+
+def image_of(image: torch.Tensor) -> np.ndarray:
+    """A (3, H, W) image of an episode as (H, W, 3)."""
+    return image.permute(1, 2, 0).numpy()
 
 
 def show_image(axes, image: np.ndarray, title: str) -> None:

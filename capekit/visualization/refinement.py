@@ -12,14 +12,11 @@ from capekit.visualization.panels import (
     draw_estimate,
     draw_keypoints,
     draw_sampling,
+    image_of,
     keypoint_colors,
     make_panels,
     show_image,
 )
-
-
-def _image(image: torch.Tensor) -> np.ndarray:
-    return image.permute(1, 2, 0).numpy()
 
 
 @torch.no_grad()
@@ -40,7 +37,7 @@ def structure_figure(estimator, episode: Episode):
     supports = min(episode.shots, MAX_SUPPORTS)
     figure, ((*panels, last),) = make_panels(1, supports + 1)
     for shot, axes in enumerate(panels):
-        image = _image(episode.support_images[0, shot])
+        image = image_of(episode.support_images[0, shot])
         points = episode.support_points[0, shot, :count].numpy() * image.shape[0]
         visible = episode.support_visible[0, shot, :count].numpy()
         draw_keypoints(axes, image, points, visible, [], f'support {shot + 1}: {len(edges)} edges')
@@ -70,7 +67,7 @@ def attention_figure(estimator, episode: Episode, keypoints: Sequence[int]):
         matplotlib's Figure.
     """
     prediction = estimator(episode, mode='predict')
-    extras, query = prediction.extras, _image(episode.query_images[0])
+    extras, query = prediction.extras, image_of(episode.query_images[0])
     similarity = extras['similarity'][0].flatten(1).softmax(-1).view(extras['similarity'].shape[1:])
     size, stages = query.shape[0], len(prediction.layers)
     starts = torch.cat((extras['peaks'][None], prediction.layers[:-1]))[:, 0].numpy() * size
@@ -79,7 +76,7 @@ def attention_figure(estimator, episode: Episode, keypoints: Sequence[int]):
     for axes, k in zip(grid, keypoints, strict=True):
         weights = extras['instance_weights'][0, :, k]
         shot = int(weights.argmax())
-        support = _image(episode.support_images[0, shot])
+        support = image_of(episode.support_images[0, shot])
         only = np.arange(episode.support_points.shape[2]) == k
         draw_keypoints(axes[0], support, episode.support_points[0, shot].numpy() * size,
                        only & episode.support_visible[0, shot].numpy(), [],
@@ -111,7 +108,7 @@ def stages_figure(estimator, episode: Episode):
     """
     prediction = estimator(episode, mode='predict')
     steps = _steps(prediction)
-    query, count = _image(episode.query_images[0]), int(episode.num_keypoints[0])
+    query, count = image_of(episode.query_images[0]), int(episode.num_keypoints[0])
     labels, visible = (value[0, :count].numpy() for value in (episode.query_points, episode.query_visible))
     seen = visible & episode.support_visible[0, :, :count].all(0).numpy()
     labels, size = labels * query.shape[0], query.shape[0]
