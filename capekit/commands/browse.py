@@ -79,9 +79,8 @@ def one_of(batch: Episode, place: int) -> Episode:
 
 def planned_episodes(config: Config, args: argparse.Namespace) -> Iterator[tuple[str, Episode]]:
     """Random episodes of the plan, in its order, as (which, batch of one)."""
-    data = evaluation_data(config, args.stage, shots=args.shots)
-    plan = data.sampler.plan
+    dataset, plan = evaluation_data(config, args.stage, shots=args.shots)
     chosen = np.random.default_rng(args.seed or 0).permutation(len(plan))[:args.episodes]
     for number in sorted(chosen.tolist()):
         instances = (*plan.supports[number].tolist(), int(plan.queries[number, 0]))
-        yield f'{number}, query 0', data.dataset[EpisodeKey(instances)]
+        yield f'{number}, query 0', dataset[EpisodeKey(instances)]

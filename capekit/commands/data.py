@@ -4,6 +4,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from capekit.datasets import TestPlan
 from capekit.engine.config import build, check_config
 from capekit.engine.loops import EvaluationData
 from capekit.errors import CapekitError
@@ -21,8 +22,8 @@ def loader_of(config: Config, stage: str) -> dict:
     return config[f'{stage}_dataloader']
 
 
-def evaluation_data(config: Config, stage: str, **options: Any) -> EvaluationData:
-    """The data set of a validation or a test, and its sampler with other `options`, those that are not None.
+def evaluation_data(config: Config, stage: str, **options: Any) -> tuple[Any, TestPlan]:
+    """The data set of a validation or a test, and its plan, with other `options` of the sampler where not None.
 
     Raises:
         CapekitError: no such data in the config, or options that the sampler does not have or refuses.
@@ -30,4 +31,5 @@ def evaluation_data(config: Config, stage: str, **options: Any) -> EvaluationDat
     loader = loader_of(config, stage)
     sampler = dict(loader['sampler'], **{name: value for name, value in options.items() if value is not None})
     check_config(sampler, f'{stage}_dataloader.sampler', DATA_SAMPLERS)
-    return EvaluationData(build(DATASETS, loader['dataset'], f'{stage}_dataloader.dataset'), sampler)
+    data = EvaluationData(build(DATASETS, loader['dataset'], f'{stage}_dataloader.dataset'), sampler)
+    return data.dataset, data.sampler.plan

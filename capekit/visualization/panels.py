@@ -87,8 +87,15 @@ def draw_sampling(axes, image: np.ndarray, references: np.ndarray, locations: np
     axes.scatter(*references.T, s=35, c='red', marker='x', linewidths=1.2)
 
 
+def draw_map(axes, image: np.ndarray, values: np.ndarray, title: str) -> None:
+    """One panel: a map (h, w) over the whole image, half transparent, its highest value in red."""
+    show_image(axes, image, title)
+    height, width = image.shape[:2]
+    axes.imshow(values, extent=(-0.5, width - 0.5, height - 0.5, -0.5), cmap='jet', alpha=0.5)
+
+
 def draw_estimate(axes, image: np.ndarray, estimate: np.ndarray, label: np.ndarray | None, title: str) -> None:
-    """One panel: an estimate (2,) as a green circle, with a red arrow to its label (2,) if there is one."""
+    """One panel: a point (2,), such as an estimate, as a green circle, with a red arrow to its label (2,) if given."""
     show_image(axes, image, title)
     axes.plot(*estimate, 'o', markersize=8, markerfacecolor='none', markeredgecolor='lime', markeredgewidth=1.5)
     if label is not None:

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from capekit.models.layers import shares, structure_edges
+from capekit.errors import CapekitError
+from capekit.models.layers import edge_density, shares, structure_edges
 from capekit.structures import Episode, Prediction
 from capekit.visualization.panels import (
     MAX_SUPPORTS,
     draw_estimate,
     draw_keypoints,
+    draw_map,
     draw_sampling,
     image_of,
     keypoint_colors,
@@ -24,7 +26,7 @@ def structure_figure(estimator, episode: Episode):
     """SDPNet's figure 5: predicted edges in yellow over the supports, width by strength, beside the structure itself.
 
     Args:
-        estimator: with an `SDPNetHead` that predicts a structure, in eval mode, on the CPU.
+        estimator: with an `SDPNetHead` or `EdgeCapeHead` that predicts a structure, in eval mode, on the CPU.
         episode: a batch of one.
 
     Returns:
@@ -32,7 +34,9 @@ def structure_figure(estimator, episode: Episode):
     """
     extras = estimator(episode, mode='predict').extras
     count = int(episode.num_keypoints[0])
-    structure = shares(extras['structure'])[0, :count, :count]
+    predicted = extras['structure'] if 'structure' in extras else extras['adjacency']
+    density = edge_density(predicted, extras['mask'])[0]
+    structure = shares(predicted)[0, :count, :count]
     edges = structure_edges(structure[None])[0].nonzero().tolist()
     supports = min(episode.shots, MAX_SUPPORTS)
     figure, ((*panels, last),) = make_panels(1, supports + 1)
@@ -45,8 +49,9 @@ def structure_figure(estimator, episode: Episode):
             if visible[i] and visible[j]:
                 axes.plot(*points[[i, j]].T, color='yellow', linewidth=0.4 + 1.6 * structure[i, j].item(), zorder=1)
     last.imshow(structure.numpy(), cmap='viridis')
-    last.set_title(f'structure, density {extras["edge_density"][0]:.2f}', fontsize=8)
+    last.set_title(f'structure, density {density:.2f}', fontsize=8)
     last.tick_params(labelsize=6)
+    last.locator_params(integer=True)
     figure.tight_layout(pad=0.4)
     return figure
 
@@ -81,9 +86,7 @@ def attention_figure(estimator, episode: Episode, keypoints: Sequence[int]):
         draw_keypoints(axes[0], support, episode.support_points[0, shot].numpy() * size,
                        only & episode.support_visible[0, shot].numpy(), [],
                        f'keypoint {k}, support {shot + 1} weighs {weights[shot]:.2f}')
-        show_image(axes[1], query, 'similarity')
-        axes[1].imshow(similarity[k].numpy(), extent=(-0.5, size - 0.5, size - 0.5, -0.5),
-                       cmap='jet', alpha=0.5)
+        draw_map(axes[1], query, similarity[k].numpy(), 'similarity')
         for stage in range(stages):
             draw_sampling(axes[2 + stage], query, starts[stage, k][None],
                           extras['locations'][stage, 0, k].flatten(0, -2).numpy() * size,
@@ -91,6 +94,47 @@ def attention_figure(estimator, episode: Episode, keypoints: Sequence[int]):
                           f'stage {stage + 1}, x {extras["spread"][stage, 0, k].mean():.2f}')
         draw_estimate(axes[-1], query, prediction.points[0, k].numpy() * size,
                       labels[k] if episode.query_visible[0, k] else None, 'estimate')
+    figure.tight_layout(pad=0.4)
+    return figure
+
+
+@torch.no_grad()
+def similarity_figure(estimator, episode: Episode, keypoints: Sequence[int]):
+    """One row per keypoint: it on the first support that shows it, its map over the query, its estimate.
+
+    Args:
+        estimator: of any method whose `extras` have `similarity` or `heatmaps`, in eval mode, on the CPU.
+        episode: a batch of one.
+        keypoints: their numbers.
+
+    Returns:
+        matplotlib's Figure. Similarity is shown as the softmax over the map, a heat map as it is.
+
+    Raises:
+        CapekitError: the method has no map for each keypoint.
+    """
+    prediction = estimator(episode, mode='predict')
+    if 'similarity' in prediction.extras:
+        maps = prediction.extras['similarity'][0]
+        maps, name = maps.flatten(1).softmax(-1).view(maps.shape), 'similarity'
+    elif 'heatmaps' in prediction.extras:
+        maps, name = prediction.extras['heatmaps'][0], 'heat map'
+    else:
+        raise CapekitError('similarity: this method answers with points alone; it has no map for each keypoint')
+    query = image_of(episode.query_images[0])
+    size = query.shape[0]
+    figure, grid = make_panels(len(keypoints), 3)
+    for axes, k in zip(grid, keypoints, strict=True):
+        shot = int(episode.support_visible[0, :, k].int().argmax())  # the first of the largest
+        support, title = image_of(episode.support_images[0, shot]), f'keypoint {k}, support {shot + 1}'
+        if episode.support_visible[0, shot, k]:
+            draw_estimate(axes[0], support, episode.support_points[0, shot, k].numpy() * size, None, title)
+        else:
+            show_image(axes[0], support, f'{title}: not visible')
+        draw_map(axes[1], query, maps[k].numpy(), f'{name}, highest {maps[k].max():.2g}')
+        draw_estimate(axes[2], query, prediction.points[0, k].numpy() * size,
+                      episode.query_points[0, k].numpy() * size if episode.query_visible[0, k] else None,
+                      f'estimate, score {prediction.scores[0, k]:.2f}')
     figure.tight_layout(pad=0.4)
     return figure
 
