@@ -6,5 +6,6 @@ setup(
     packages=[*find_packages(include=['capekit', 'capekit.*']), 'capekit.configs'],
     package_dir={'capekit.configs': 'configs'},
     package_data={'capekit': ['py.typed'], 'capekit.annotate': ['static/*', 'static/screens/*'],
+                  'capekit.visualization': ['page.html'],
                   'capekit.configs': ['**/*.py', '**/*.md']},
 )

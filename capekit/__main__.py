@@ -21,6 +21,7 @@ COMMANDS = dict(
     synthesize='generate a data set, or stand-ins for missing images',
     convert="rename the parameters of a checkpoint published by a method's authors",
     convert_labels='convert label files between COCO, DeepLabCut, SLEAP, CVAT, Label Studio and labelme',
+    browse='look at what a model is given, after augmentation and padding',
     visualize='draw what a method does inside',
     configs='list the configs that come with capekit, or copy them',
     benchmark='measure speed and memory of a config',

@@ -16,7 +16,7 @@ BASE = {'choices', 'errors', 'files', 'registry', 'structures', 'progress', 'che
 # Room -> the rooms below it, which it may import in addition to itself and the base.
 BELOW = dict(
     datasets=set(), models=set(), interop={'datasets'}, synthetic={'datasets'}, evaluation={'datasets'},
-    visualization={'datasets', 'models'}, engine={'datasets', 'models', 'evaluation'},
+    visualization={'datasets', 'models', 'evaluation'}, engine={'datasets', 'models', 'evaluation'},
     labelling={'datasets', 'models', 'interop', 'visualization'},
     apis={'labelling', 'engine', 'models', 'datasets', 'evaluation', 'interop'},
     annotate={'apis', 'labelling', 'interop'},

@@ -32,7 +32,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--queries', type=int, help='queries per episode (15 in the protocol)')
     parser.add_argument('--stage', choices=('val', 'test'), default='test', help="which of the config's data sets")
     parser.add_argument('--dump', metavar='FILE', help='write rows, predicted points and their scores to an .npz file')
-    parser.add_argument('--show-dir', metavar='DIR', help='draw support | query | prediction for every category')
+    parser.add_argument('--show-dir', metavar='DIR',
+                        help='draw worst, median, best and random queries of every category, and a page of them')
     parser.add_argument('--out', metavar='FILE', help='the JSON report; default: WORK_DIR/<stage>_<shots>shot.json')
     return parser.parse_intermixed_args()  # a checkpoint may follow the options
 
@@ -62,7 +63,8 @@ def main() -> None:
         refuse_other_episodes(report, source)
     runner.test()
     if lock is not None:
-        write_results(args, runner.test_loop, report, source)
+        visualizer = runner.visualizer if config.get('visualizer') else None
+        write_results(args, runner.test_loop, report, source, visualizer)
         lock.release()
     leave_distributed()
 
@@ -113,15 +115,16 @@ def refuse_other_episodes(report: Path, source: dict) -> None:
                            f'{source.get(name)!r:.60}); name another file by --out, or --work-dir')
 
 
-def write_results(args: argparse.Namespace, loop, report: Path, source: dict) -> None:
-    """Write the report, and the dump and figures if asked for; only then print."""
+def write_results(args: argparse.Namespace, loop, report: Path, source: dict, visualizer=None) -> None:
+    """Write the report, and the dump and figures if asked for, these to the visualizer too; only then print."""
     write_json(report, dict(loop.report, source=source))
     lines = [text_table(loop.report), f'report: {report}']
     if args.dump is not None:
         save_predictions(args.dump, loop.plan, loop.points, source, loop.scores)
         lines.append(f'predictions: {args.dump}')
     if args.show_dir is not None:
-        from capekit.visualization import draw_episodes
-        count = draw_episodes(loop.dataloader.dataset, loop.plan, loop.points, loop.scores, args.show_dir)
-        lines.append(f'figures: {count} in {args.show_dir}')
+        from capekit.visualization import Gallery, draw_episodes
+        gallery = Gallery(args.show_dir, f'{report.stem} of {Path(args.config).stem}', visualizer)
+        count = draw_episodes(loop.dataloader.dataset, loop.plan, loop.points, loop.scores, gallery)
+        lines.append(f'figures: {count} in {args.show_dir}; to leaf through, open {gallery.close()}')
     print('\n'.join(lines))

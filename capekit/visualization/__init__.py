@@ -1,5 +1,8 @@
 """Figures of what a method saw and what it predicted."""
 
-from .panels import draw_episodes
+from .gallery import Caption, Gallery, configured_visualizer
+from .given import episode_figure, slots_of
+from .shown import draw_episodes
 
-__all__ = ['draw_episodes']
+__all__ = ['Caption', 'Gallery', 'configured_visualizer', 'draw_episodes', 'episode_figure',
+           'slots_of']

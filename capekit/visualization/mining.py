@@ -15,6 +15,7 @@ from capekit.visualization.panels import (
     draw_estimate,
     draw_keypoints,
     draw_sampling,
+    image_of,
     keypoint_colors,
     show_image,
 )
@@ -37,7 +38,7 @@ def padding_figure(episode: Episode, paddings: Sequence[tuple[str, Padding]]):
               ('query', episode.query_images[0], episode.query_points, episode.query_visible))
     count = int(episode.num_keypoints[0])
     for axes, (name, image, points, visible) in zip(grid, panels, strict=True):
-        pixels, size = image.permute(1, 2, 0).numpy(), image.shape[-1]
+        pixels, size = image_of(image), image.shape[-1]
         draw_keypoints(axes[0], pixels, points[0, :count].numpy() * size, visible[0, :count].numpy(),
                        episode.links[0].numpy(), f'{name}: {count} keypoints')
         for panel, (title, padding) in zip(axes[1:], paddings, strict=True):
@@ -99,8 +100,8 @@ def sampling_figure(estimator, episode: Episode, keypoints: Sequence[int], layer
         prediction = estimator(episode, mode='predict')
     figure = Figure(figsize=(3 * PANEL_INCHES, (PANEL_INCHES + 0.2) * len(keypoints)))
     grid = figure.subplots(len(keypoints), 3, squeeze=False)
-    support = episode.support_images[0, 0].permute(1, 2, 0).numpy()
-    query = episode.query_images[0].permute(1, 2, 0).numpy()
+    support = image_of(episode.support_images[0, 0])
+    query = image_of(episode.query_images[0])
     size, labels = query.shape[0], episode.query_points[0].numpy() * query.shape[0]
     for axes, keypoint in zip(grid, keypoints, strict=True):
         if episode.support_visible[0, 0, keypoint]:

@@ -1,21 +1,30 @@
-"""Figures with panels support | query with labels | query with the prediction, one file per category."""
+"""Panels that figures are made of: an image with keypoints, with errors, with sampling points."""
 
 import colorsys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-
-from capekit.datasets import MP100Dataset, TestPlan
-from capekit.datasets.crops import transform_points
+import torch
 
 PANEL_INCHES = 2.6
 MAX_SUPPORTS = 3
 
 
+def make_panels(rows: int, columns: int) -> tuple:
+    """matplotlib's Figure and its (rows, columns) axes."""
+    from matplotlib.figure import Figure  # heavy: imported only where used
+    figure = Figure(figsize=(columns * PANEL_INCHES, rows * (PANEL_INCHES + 0.3)))
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
 def keypoint_colors(count: int) -> list:
     """`count` RGB tuples in [0, 1], hues far apart for neighbours, the same for a keypoint in every panel."""
     return [colorsys.hsv_to_rgb(k / count, 0.85, 1.0) for k in range(count)]
+
+
+def image_of(image: torch.Tensor) -> np.ndarray:
+    """A (3, H, W) image of an episode as (H, W, 3)."""
+    return image.permute(1, 2, 0).numpy()
 
 
 def show_image(axes, image: np.ndarray, title: str) -> None:
@@ -51,6 +60,25 @@ def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndar
                   alpha=1.0 if opacity is None else opacity[k])
 
 
+def number_keypoints(axes, points: np.ndarray, visible: np.ndarray) -> None:
+    """Write the numbers of the visible keypoints beside their (K, 2) places."""
+    for k in np.flatnonzero(visible).tolist():
+        axes.annotate(str(k), points[k], xytext=(3, 3), textcoords='offset points', fontsize=6, color='white',
+                      annotation_clip=True).set_path_effects(_outline())
+
+
+def _outline() -> list:
+    from matplotlib.patheffects import withStroke  # heavy: imported only where used
+    return [withStroke(linewidth=1.5, foreground='black')]
+
+
+def draw_errors(axes, points: np.ndarray, labels: np.ndarray, scored: np.ndarray) -> None:
+    """Red arrows from the predicted points (K, 2) to the labels (K, 2) of the keypoints that are scored."""
+    for k in np.flatnonzero(scored & np.isfinite(points).all(1)).tolist():
+        axes.annotate('', xy=labels[k], xytext=points[k], annotation_clip=False,
+                      arrowprops=dict(arrowstyle='->', color='red', linewidth=1.1, shrinkA=0, shrinkB=0))
+
+
 def draw_sampling(axes, image: np.ndarray, references: np.ndarray, locations: np.ndarray, weights: np.ndarray,
                   title: str) -> None:
     """One panel, in pixels: references (R, 2) as red crosses, sampling points (P, 2) in green, opacity weights (P,)."""
@@ -59,69 +87,19 @@ def draw_sampling(axes, image: np.ndarray, references: np.ndarray, locations: np
     axes.scatter(*references.T, s=35, c='red', marker='x', linewidths=1.2)
 
 
+def draw_map(axes, image: np.ndarray, values: np.ndarray, title: str) -> None:
+    """One panel: a map (h, w) over the whole image, half transparent, its highest value in red."""
+    show_image(axes, image, title)
+    height, width = image.shape[:2]
+    axes.imshow(values, extent=(-0.5, width - 0.5, height - 0.5, -0.5), cmap='jet', alpha=0.5)
+
+
 def draw_estimate(axes, image: np.ndarray, estimate: np.ndarray, label: np.ndarray | None, title: str) -> None:
-    """One panel: an estimate (2,) as a green circle, with a red arrow to its label (2,) if there is one."""
+    """One panel: a point (2,), such as an estimate, as a green circle, with a red arrow to its label (2,) if given."""
     show_image(axes, image, title)
     axes.plot(*estimate, 'o', markersize=8, markerfacecolor='none', markeredgecolor='lime', markeredgewidth=1.5)
     if label is not None:
         axes.annotate('', xy=label, xytext=estimate, arrowprops=dict(arrowstyle='->', color='red', linewidth=1.3))
-
-
-def draw_episodes(dataset: MP100Dataset, plan: TestPlan, points: np.ndarray, scores: np.ndarray, folder: str | Path,
-                  per_category: int = 3) -> int:
-    """Draw the first query of the first episodes of every category.
-
-    Args:
-        dataset: with images.
-        plan: E episodes of Q queries.
-        points: (E, Q, Kmax, 2) predictions in image pixels.
-        scores: (E, Q, Kmax) their confidence, nan where there is none.
-        folder: gets `<category id>_<name>.png`.
-        per_category: episodes per category, one below the other.
-
-    Returns:
-        the number of files written.
-    """
-    from matplotlib.figure import Figure  # heavy: imported only where used
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    ids = dataset.category_ids[plan.queries[:, 0]]
-    present = list(dict.fromkeys(ids.tolist()))
-    for category_id in present:
-        category = dataset.categories[category_id]
-        episodes = np.flatnonzero(ids == category_id)[:per_category]
-        supports = min(plan.shots, MAX_SUPPORTS)
-        figure = Figure(figsize=(PANEL_INCHES * (supports + 2), (PANEL_INCHES + 0.3) * len(episodes)))
-        grid = figure.subplots(len(episodes), supports + 2, squeeze=False)
-        for axes, episode in zip(grid, episodes, strict=True):
-            row = [*plan.supports[episode], plan.queries[episode, 0]]
-            _draw_row(axes, dataset, category, row, points[episode, 0], scores[episode, 0], supports)
-        figure.tight_layout(pad=0.5)
-        figure.savefig(folder / f'{category_id}_{category.name.replace("/", "_")}.png', dpi=110)
-    return len(present)
-
-
-def _draw_row(axes, dataset, category, row: Sequence, predicted: np.ndarray, scores: np.ndarray,
-              supports: int) -> None:
-    """One row of panels: `supports` support images, the query with its labels, the query with the prediction."""
-    crops = [dataset.crop(int(number)) for number in row]
-    size, query = dataset.image_size, crops[-1]
-    scored = np.all([crop.visible for crop in crops], 0)
-    for place in range(supports):
-        crop = crops[place]
-        draw_keypoints(axes[place], crop.image, crop.points * size, crop.visible, category.links,
-                       f'support {place + 1}: {category.name}')
-    draw_keypoints(axes[supports], query.image, query.points * size, query.visible, category.links, 'query, labels')
-    to_crop = np.linalg.inv(np.vstack((query.crop_to_image, [0, 0, 1])))[:2]
-    predicted, scores = transform_points(predicted[:category.num_keypoints], to_crop), scores[:category.num_keypoints]
-    # Keypoints that no support shows are not predicted.
-    shown = np.all([crop.visible for crop in crops[:-1]], 0)
-    distance = np.linalg.norm(predicted - query.points * size, axis=1) / (size / 1.25)
-    hit = (distance < 0.2)[scored].mean() if scored.any() else float('nan')
-    title = f'prediction, PCK@0.2 {100 * hit:.0f}'
-    if not np.isnan(scores[shown]).all():
-        title += f', score {np.nanmean(scores[shown]):.2f}'
-    draw_keypoints(axes[-1], query.image, predicted, shown, category.links, title, opacity=score_opacity(scores, shown))
 
 
 def score_opacity(scores: np.ndarray, shown: np.ndarray) -> np.ndarray:

@@ -5,28 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from capekit.models.layers import shares, structure_edges
+from capekit.errors import CapekitError
+from capekit.models.layers import edge_density, shares, structure_edges
 from capekit.structures import Episode, Prediction
 from capekit.visualization.panels import (
     MAX_SUPPORTS,
-    PANEL_INCHES,
     draw_estimate,
     draw_keypoints,
+    draw_map,
     draw_sampling,
+    image_of,
     keypoint_colors,
+    make_panels,
     show_image,
 )
-
-
-def _panels(rows: int, columns: int) -> tuple:
-    """matplotlib's Figure and its (rows, columns) axes."""
-    from matplotlib.figure import Figure  # heavy: imported only where used
-    figure = Figure(figsize=(columns * PANEL_INCHES, rows * (PANEL_INCHES + 0.3)))
-    return figure, figure.subplots(rows, columns, squeeze=False)
-
-
-def _image(image: torch.Tensor) -> np.ndarray:
-    return image.permute(1, 2, 0).numpy()
 
 
 @torch.no_grad()
@@ -34,7 +26,7 @@ def structure_figure(estimator, episode: Episode):
     """SDPNet's figure 5: predicted edges in yellow over the supports, width by strength, beside the structure itself.
 
     Args:
-        estimator: with an `SDPNetHead` that predicts a structure, in eval mode, on the CPU.
+        estimator: with an `SDPNetHead` or `EdgeCapeHead` that predicts a structure, in eval mode, on the CPU.
         episode: a batch of one.
 
     Returns:
@@ -42,12 +34,14 @@ def structure_figure(estimator, episode: Episode):
     """
     extras = estimator(episode, mode='predict').extras
     count = int(episode.num_keypoints[0])
-    structure = shares(extras['structure'])[0, :count, :count]
+    predicted = extras['structure'] if 'structure' in extras else extras['adjacency']
+    density = edge_density(predicted, extras['mask'])[0]
+    structure = shares(predicted)[0, :count, :count]
     edges = structure_edges(structure[None])[0].nonzero().tolist()
     supports = min(episode.shots, MAX_SUPPORTS)
-    figure, ((*panels, last),) = _panels(1, supports + 1)
+    figure, ((*panels, last),) = make_panels(1, supports + 1)
     for shot, axes in enumerate(panels):
-        image = _image(episode.support_images[0, shot])
+        image = image_of(episode.support_images[0, shot])
         points = episode.support_points[0, shot, :count].numpy() * image.shape[0]
         visible = episode.support_visible[0, shot, :count].numpy()
         draw_keypoints(axes, image, points, visible, [], f'support {shot + 1}: {len(edges)} edges')
@@ -55,8 +49,9 @@ def structure_figure(estimator, episode: Episode):
             if visible[i] and visible[j]:
                 axes.plot(*points[[i, j]].T, color='yellow', linewidth=0.4 + 1.6 * structure[i, j].item(), zorder=1)
     last.imshow(structure.numpy(), cmap='viridis')
-    last.set_title(f'structure, density {extras["edge_density"][0]:.2f}', fontsize=8)
+    last.set_title(f'structure, density {density:.2f}', fontsize=8)
     last.tick_params(labelsize=6)
+    last.locator_params(integer=True)
     figure.tight_layout(pad=0.4)
     return figure
 
@@ -77,23 +72,21 @@ def attention_figure(estimator, episode: Episode, keypoints: Sequence[int]):
         matplotlib's Figure.
     """
     prediction = estimator(episode, mode='predict')
-    extras, query = prediction.extras, _image(episode.query_images[0])
+    extras, query = prediction.extras, image_of(episode.query_images[0])
     similarity = extras['similarity'][0].flatten(1).softmax(-1).view(extras['similarity'].shape[1:])
     size, stages = query.shape[0], len(prediction.layers)
     starts = torch.cat((extras['peaks'][None], prediction.layers[:-1]))[:, 0].numpy() * size
     labels = episode.query_points[0].numpy() * size
-    figure, grid = _panels(len(keypoints), stages + 3)
+    figure, grid = make_panels(len(keypoints), stages + 3)
     for axes, k in zip(grid, keypoints, strict=True):
         weights = extras['instance_weights'][0, :, k]
         shot = int(weights.argmax())
-        support = _image(episode.support_images[0, shot])
+        support = image_of(episode.support_images[0, shot])
         only = np.arange(episode.support_points.shape[2]) == k
         draw_keypoints(axes[0], support, episode.support_points[0, shot].numpy() * size,
                        only & episode.support_visible[0, shot].numpy(), [],
                        f'keypoint {k}, support {shot + 1} weighs {weights[shot]:.2f}')
-        show_image(axes[1], query, 'similarity')
-        axes[1].imshow(similarity[k].numpy(), extent=(-0.5, size - 0.5, size - 0.5, -0.5),
-                       cmap='jet', alpha=0.5)
+        draw_map(axes[1], query, similarity[k].numpy(), 'similarity')
         for stage in range(stages):
             draw_sampling(axes[2 + stage], query, starts[stage, k][None],
                           extras['locations'][stage, 0, k].flatten(0, -2).numpy() * size,
@@ -101,6 +94,47 @@ def attention_figure(estimator, episode: Episode, keypoints: Sequence[int]):
                           f'stage {stage + 1}, x {extras["spread"][stage, 0, k].mean():.2f}')
         draw_estimate(axes[-1], query, prediction.points[0, k].numpy() * size,
                       labels[k] if episode.query_visible[0, k] else None, 'estimate')
+    figure.tight_layout(pad=0.4)
+    return figure
+
+
+@torch.no_grad()
+def similarity_figure(estimator, episode: Episode, keypoints: Sequence[int]):
+    """One row per keypoint: it on the first support that shows it, its map over the query, its estimate.
+
+    Args:
+        estimator: of any method whose `extras` have `similarity` or `heatmaps`, in eval mode, on the CPU.
+        episode: a batch of one.
+        keypoints: their numbers.
+
+    Returns:
+        matplotlib's Figure. Similarity is shown as the softmax over the map, a heat map as it is.
+
+    Raises:
+        CapekitError: the method has no map for each keypoint.
+    """
+    prediction = estimator(episode, mode='predict')
+    if 'similarity' in prediction.extras:
+        maps = prediction.extras['similarity'][0]
+        maps, name = maps.flatten(1).softmax(-1).view(maps.shape), 'similarity'
+    elif 'heatmaps' in prediction.extras:
+        maps, name = prediction.extras['heatmaps'][0], 'heat map'
+    else:
+        raise CapekitError('similarity: this method answers with points alone; it has no map for each keypoint')
+    query = image_of(episode.query_images[0])
+    size = query.shape[0]
+    figure, grid = make_panels(len(keypoints), 3)
+    for axes, k in zip(grid, keypoints, strict=True):
+        shot = int(episode.support_visible[0, :, k].int().argmax())  # the first of the largest
+        support, title = image_of(episode.support_images[0, shot]), f'keypoint {k}, support {shot + 1}'
+        if episode.support_visible[0, shot, k]:
+            draw_estimate(axes[0], support, episode.support_points[0, shot, k].numpy() * size, None, title)
+        else:
+            show_image(axes[0], support, f'{title}: not visible')
+        draw_map(axes[1], query, maps[k].numpy(), f'{name}, highest {maps[k].max():.2g}')
+        draw_estimate(axes[2], query, prediction.points[0, k].numpy() * size,
+                      episode.query_points[0, k].numpy() * size if episode.query_visible[0, k] else None,
+                      f'estimate, score {prediction.scores[0, k]:.2f}')
     figure.tight_layout(pad=0.4)
     return figure
 
@@ -118,11 +152,11 @@ def stages_figure(estimator, episode: Episode):
     """
     prediction = estimator(episode, mode='predict')
     steps = _steps(prediction)
-    query, count = _image(episode.query_images[0]), int(episode.num_keypoints[0])
+    query, count = image_of(episode.query_images[0]), int(episode.num_keypoints[0])
     labels, visible = (value[0, :count].numpy() for value in (episode.query_points, episode.query_visible))
     seen = visible & episode.support_visible[0, :, :count].all(0).numpy()
     labels, size = labels * query.shape[0], query.shape[0]
-    figure, ((first, *panels),) = _panels(1, len(steps) + 1)
+    figure, ((first, *panels),) = make_panels(1, len(steps) + 1)
     draw_keypoints(first, query, labels, visible, episode.links[0].numpy(), 'query, labels')
     for axes, (title, points) in zip(panels, steps.items(), strict=True):
         points = points[0, :count].numpy() * size

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,18 +11,15 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 import pytest
+from chromium import chromium, needs_chromium, sync_api
 
-sync_api = pytest.importorskip('playwright.sync_api', reason='tests of the page need it: pip install playwright')
-CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason='the tests of the page need a Chromium: apt install chromium')
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope='module')
 def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -177,7 +177,7 @@ def test_trained_and_tested_like_ours(package, run, repo, tmp_path):
         '--show-dir', tmp_path / 'show')
     report = json.loads((tmp_path / 'test_1shot.json').read_text())
     assert report['episodes'] == 3 * 3 and report['overall']['metrics']['worst']['value'] > 0
-    assert len(list((tmp_path / 'show').glob('*.png'))) == 3
+    assert len(list((tmp_path / 'show').glob('*.png'))) == 3 * 4 and (tmp_path / 'show/index.html').is_file()
 
 
 def test_checked_like_ours(package, run):

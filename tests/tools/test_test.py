@@ -30,7 +30,7 @@ def test_report_dump_and_images(config, checkpoint, tmp_path, tool):
     report = json.loads((tmp_path / 'test_2shot.json').read_text())
     assert report['shots'] == 2 and report['rows'] == 3 * 3 * 2 and len(report['categories']) == 3
     assert 'rank correlation of scores with errors' in out and -1 <= report['score_correlation'] <= 1
-    assert len(list((tmp_path / 'show').glob('*.png'))) == 3
+    assert len(list((tmp_path / 'show').glob('*.png'))) == 3 * 4 and (tmp_path / 'show/index.html').is_file()
     dump = np.load(tmp_path / 'dump.npz')
     assert dump['scores'].shape == dump['points'].shape[:2] and dump['scores'].dtype == np.float32
     assert np.array_equal(np.isnan(dump['scores']), np.isnan(dump['points'][..., 0]))
@@ -53,6 +53,16 @@ def test_a_report_of_other_episodes_is_not_replaced(config, checkpoint, tmp_path
     (tmp_path / 'test_1shot.json').write_text('[]')
     status, _, err = tool(*arguments)
     assert status == 2 and 'test_1shot.json: not a report' in err
+
+
+def test_images_go_to_the_backends_of_a_config(config, checkpoint, tmp_path, tool):
+    visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
+    (tmp_path / 'seen.py').write_text(f'_base_ = {str(config)!r}\nvisualizer = {visualizer}\n')
+    status, _, err = tool('test', tmp_path / 'seen.py', checkpoint, '--work-dir', tmp_path / 'work', '--show-dir',
+                          tmp_path / 'show')
+    assert status == 0, err
+    copies = sorted((tmp_path / 'work').glob('*/vis_data/vis_image/*.png'))
+    assert len(copies) == 3 * 4 and copies[0].stem.startswith('21_test21_best_')
 
 
 def test_without_intervals(config, checkpoint, tmp_path, tool):

