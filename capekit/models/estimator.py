@@ -41,6 +41,9 @@ class EpisodeEstimator(BaseModel):
             episode = episode.to(self.data_preprocessor.device)
             return self._loss(episode) if mode == 'loss' else self._predict(episode)
 
+    def _dump_init_info(self) -> None:
+        """Nothing: mmengine would print four lines for every parameter where there is no log file yet."""
+
     def encode_support(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
         """Features of N support images.
 
