@@ -7,5 +7,5 @@ setup(
     package_dir={'capekit.configs': 'configs'},
     package_data={'capekit': ['py.typed'], 'capekit.annotate': ['static/*', 'static/screens/*'],
                   'capekit.visualization': ['page.html'],
-                  'capekit.configs': ['**/*.py', '**/*.md']},
+                  'capekit.configs': ['*.yml', '**/*.py', '**/*.md']},
 )

@@ -20,8 +20,9 @@ BELOW = dict(
     labelling={'datasets', 'models', 'interop', 'visualization'},
     apis={'labelling', 'engine', 'models', 'datasets', 'evaluation', 'interop'},
     annotate={'apis', 'labelling', 'interop'},
-    commands={'apis', 'annotate', 'labelling', 'engine', 'models', 'datasets', 'evaluation', 'interop', 'synthetic',
-              'visualization'})
+    sweeps={'apis', 'engine', 'models', 'datasets', 'evaluation'},
+    commands={'apis', 'annotate', 'sweeps', 'labelling', 'engine', 'models', 'datasets', 'evaluation', 'interop',
+              'synthetic', 'visualization'})
 
 
 def _imports(path: Path) -> set:
