@@ -12,6 +12,7 @@ from capekit.errors import CapekitError
 COMMANDS = dict(
     train='train an estimator',
     test='test a trained estimator on categories it has never seen',
+    sweep="train and test the rows of a list of runs, such as the papers' tables",
     annotate='open the page on which images are labelled, checked, predicted and corrected',
     label='label a few images, get the keypoints of all others',
     replay='look into a batch whose loss was not finite',

@@ -8,6 +8,10 @@ from pathlib import Path
 from capekit.errors import CapekitError
 
 
+class InUse(CapekitError):
+    """Another process holds the lock."""
+
+
 class Lock:
     """A lock on a file, held until `release` or until the process is gone. Its children do not hold it.
 
@@ -18,7 +22,8 @@ class Lock:
         what: is named in the error.
 
     Raises:
-        CapekitError: another process holds the lock, or the file cannot be written.
+        InUse: another process holds the lock.
+        CapekitError: the file cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike, what: str):
@@ -36,7 +41,7 @@ class Lock:
             file.close()
             if not isinstance(error, (BlockingIOError, PermissionError)):
                 return  # a file system without locks
-            raise CapekitError(f'{what} is in use by {holder or "another process"}; wait for it, or choose another '
+            raise InUse(f'{what} is in use by {holder or "another process"}; wait for it, or choose another '
                                'folder') from None
         file.truncate(0)
         file.write(f'process {os.getpid()} on {socket.gethostname()}\n')

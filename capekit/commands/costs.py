@@ -8,15 +8,13 @@ and one support with their crops, from images to points. Weights are random; not
 
 import argparse
 
-import torch
 from tabulate import tabulate
-from torch.utils.flop_counter import FlopCounterMode
 
 from capekit.apis import init_estimator
 from capekit.engine.config import load_config
+from capekit.engine.costs import count_flops, count_parameters
 from capekit.errors import CapekitError
 from capekit.shipped import shipped_configs
-from capekit.structures import Episode
 
 MODELS = shipped_configs() / '_base_/models'
 # MAML and Fine-tune are no heads: they train the network of POMNet's paper on the supports, for as long as one likes.
@@ -59,15 +57,4 @@ def costs(method: str, backbone: str, keypoints: int) -> tuple[int, int]:
     if vit and 'graphcape' in method:
         options['model.head.enlarge'] = 1  # its map is that of stride 14 already
     estimator = init_estimator(MODELS / f'{method}.py', cfg_options=options)
-    with FlopCounterMode(display=False) as counter:
-        estimator(_episode(size, keypoints), mode='predict')
-    return sum(parameter.numel() for parameter in estimator.parameters()), counter.get_total_flops()
-
-
-def _episode(size: int, keypoints: int) -> Episode:
-    images, points = torch.zeros(1, 3, size, size, dtype=torch.uint8), torch.full((1, keypoints, 2), 0.5)
-    seen = torch.ones(1, keypoints, dtype=torch.bool)
-    links = torch.stack((torch.arange(keypoints - 1), torch.arange(1, keypoints)), 1)
-    return Episode(support_images=images[:, None], support_points=points[:, None], support_visible=seen[:, None],
-                   query_images=images, query_points=points, query_visible=seen,
-                   num_keypoints=torch.tensor([keypoints]), links=[links], meta=[{}])
+    return count_parameters(estimator), count_flops(estimator, size, keypoints)

@@ -14,11 +14,15 @@ def write_provenance(work_dir: Path) -> None:
 
     An installed package has no revision: it is null, and the version identifies the code.
     """
+    write_json(work_dir / 'run.json', provenance())
+
+
+def provenance() -> dict:
+    """`command`, `capekit`, `revision`, `changed_files`, `python`, `torch` of this process."""
     from capekit import __version__
-    content = dict(command=sys.argv, capekit=__version__, revision=_git('rev-parse', 'HEAD'),
-                   changed_files=(_git('status', '--porcelain', '--untracked-files=no') or '').splitlines(),
-                   python=sys.version.split()[0], torch=torch.__version__)
-    write_json(work_dir / 'run.json', content)
+    return dict(command=sys.argv, capekit=__version__, revision=_git('rev-parse', 'HEAD'),
+                changed_files=(_git('status', '--porcelain', '--untracked-files=no') or '').splitlines(),
+                python=sys.version.split()[0], torch=torch.__version__)
 
 
 def _git(*arguments: str) -> str | None:
