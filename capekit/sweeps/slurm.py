@@ -1,5 +1,6 @@
 """Runs as Slurm jobs, which submitit (https://github.com/facebookincubator/submitit) writes, submits and resubmits."""
 
+import importlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,8 +21,7 @@ class Task:
 
     def checkpoint(self):
         """Asked for when time is running out: the same again, which resumes."""
-        import submitit
-        return submitit.helpers.DelayedSubmission(self)
+        return importlib.import_module('submitit').helpers.DelayedSubmission(self)
 
 
 def submit(todo: Sequence[Sequence[Job]], folder: Path, options: dict) -> None:
@@ -36,7 +36,7 @@ def submit(todo: Sequence[Sequence[Job]], folder: Path, options: dict) -> None:
         CapekitError: submitit is not installed, does not know an option, or finds no Slurm.
     """
     try:
-        import submitit
+        submitit = importlib.import_module('submitit')
     except ImportError:
         raise CapekitError("--executor slurm needs submitit; fix: pip install 'capekit[slurm]'") from None
     try:
