@@ -31,7 +31,8 @@ def parse_args() -> argparse.Namespace:
                         help='papers, tables, rows or runs, such as capeformer, capeformer/table3, '
                              'fmmp/table4/s3q3/split2 (default: all)')
     parser.add_argument('--data', choices=DATA, default='mp100',
-                        help='synthetic: generated images, small networks, reduced schedules (default: %(default)s)')
+                        help='mp100: the configs as they are; synthetic: generated images, small networks, reduced '
+                             'schedules (default: %(default)s)')
     parser.add_argument('--data-root', metavar='DIR', help="of the data (default: the configs')")
     parser.add_argument('--seeds', type=int, default=1, metavar='N', help='of training, 0 to N - 1 (default: 1)')
     parser.add_argument('--out', type=Path, metavar='DIR', help='default: work_dirs/sweep_<data>')

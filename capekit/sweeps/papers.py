@@ -12,23 +12,18 @@ from typing import Any
 import yaml
 from mmengine.config import Config
 
-from capekit.choices import refuse_invalid
 from capekit.datasets.splits import CROSS_SUPERCATEGORIES
 from capekit.engine.protocol import SETTINGS, SPLIT_NUMBERS
 from capekit.errors import CapekitError, one_line
+from capekit.shipped import find_config
+from capekit.sweeps.checks import check, refuse_unknown
 
 DATA = ('synthetic', 'mp100')
 MEAN = 'mean'
 SPLITS = {f'split{number}': dict(split=number) for number in SPLIT_NUMBERS}
 PARTS: dict[str, dict] = {**SPLITS, **{name: dict(split=None, cross=name) for name in CROSS_SUPERCATEGORIES}}
 """Columns that are runs of their own -> their protocol."""
-_LEVELS: dict[str, dict[str, Any]] = dict(
-    file=dict(papers=dict, synthetic=dict[str, str]), paper=dict(title=str, tables=dict),
-    table=dict(title=str, columns=list[str], metric=str, protocol=dict, rows=dict),
-    row=dict(label=str, published=list[float | None], config=str | None, reason=str, protocol=dict, options=dict,
-             parent=str, changes=dict, same_as=str, trained_as=str, synthetic=dict | None))
-_NEEDED = dict(file=['papers'], paper=['title', 'tables'], table=['title', 'columns', 'rows'],
-               row=['label', 'published'])
+
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +38,7 @@ class Row:
     """Of the columns that are runs."""
     label: str
     published: tuple[float | None, ...]
-    """One per column, as printed: PCK and mPCK in percent; None = not printed."""
+    """One per column, as printed: PCK and mPCK in percent; None = not printed, as in a list of one's own."""
     config: Path | None = None
     reason: str = ''
     protocol: dict = field(default_factory=dict)
@@ -192,7 +187,7 @@ class Papers:
         changed = {key: value for key, value in differences(plain, config).items() if key.startswith('model.')}
         changed['protocol.shots'] = config.protocol.shots
         changed.update(given or run.row.synthetic or {})
-        return self.path.parent / f'synthetic/{self.synthetic[root]}.py', changed
+        return find_config(f'configs/synthetic/{self.synthetic[root]}.py'), changed
 
     def _mp100(self, run: Run) -> tuple[Path, dict]:
         row = run.row
@@ -223,14 +218,22 @@ def load_papers(path: str | Path) -> Papers:
         raise CapekitError(f'{path}: {error.strerror}') from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise CapekitError(f'{path}: not a YAML file ({one_line(error)})') from None
-    _check(content, 'file', f'{path}')
+    check(content, 'file', f'{path}')
     rows = []
     for paper, its in content['papers'].items():
-        _check(its, 'paper', f'{path}: {paper}')
+        check(its, 'paper', f'{path}: {paper}')
         for table, options in its['tables'].items():
-            _check(options, 'table', f'{path}: {paper}/{table}')
+            check(options, 'table', f'{path}: {paper}/{table}')
             rows += [_row(path, paper, table, options, name, row) for name, row in options['rows'].items()]
-    return Papers(path, rows, content.get('synthetic', {}), content)
+    # A list of one's own may leave that to the shipped one.
+    shared = content if 'synthetic' in content else yaml.safe_load(find_config('configs/papers.yml').read_text())
+    return Papers(path, rows, shared['synthetic'], content)
+
+
+def _find(path: Path, config: str) -> Path:
+    """A config that a list names: from the list's folder, from here, or a shipped one."""
+    own = path.parent / config
+    return own if own.is_file() else find_config(config)
 
 
 def differences(before: Config, after: Config) -> dict[str, Any]:
@@ -242,17 +245,20 @@ def differences(before: Config, after: Config) -> dict[str, Any]:
 
 def _row(path: Path, paper: str, table: str, options: dict, name: str, row: dict) -> Row:
     where = f'{path}: {paper}/{table}/{name}'
-    _check(row, 'row', where)
+    check(row, 'row', where)
     columns = options['columns']
-    if len(row['published']) != len(columns):
-        raise CapekitError(f'{where}: published has {len(row["published"])} values for {len(columns)} columns')
+    published = row.get('published', [None] * len(columns))
+    if len(published) != len(columns):
+        raise CapekitError(f'{where}: published has {len(published)} values for {len(columns)} columns')
     if 'metric' not in options and (runs := [column for column in columns if column in PARTS]):
         raise CapekitError(f'{path}: {paper}/{table}: metric is missing: what {runs[0]} and the like are given in')
     for protocol in (options.get('protocol', {}), row.get('protocol', {})):
-        _refuse_unknown(protocol, SETTINGS, f'{where}: protocol')
+        refuse_unknown(protocol, SETTINGS, f'{where}: protocol')
     config = row.get('config')
-    if config is not None and not (path.parent / config).is_file():
-        raise CapekitError(f'{where}: config {config}: no such file in {path.parent}')
+    try:
+        file = None if config is None else _find(path, config)
+    except CapekitError as error:
+        raise CapekitError(f'{where}: {error}') from None
     if config is None and not (('config' in row and 'reason' in row) or 'same_as' in row
                                or ('parent' in row and 'changes' in row)):
         raise CapekitError(f'{where}: config is missing; a row has a config, a same_as, a parent with changes, or '
@@ -264,26 +270,10 @@ def _row(path: Path, paper: str, table: str, options: dict, name: str, row: dict
     if unused:
         raise CapekitError(f'{where}: {min(unused)} has no effect without '
                            f'{"a parent" if "changes" in unused else "a config"}')
-    row = dict(row, config=path.parent / config if config else None, published=tuple(row['published']),
+    row = dict(row, config=file, published=tuple(published),
                protocol={**options.get('protocol', {}), **row.get('protocol', {})},
                on_synthetic=row.get('synthetic', {}) is not None)
     return Row(paper, table, name, tuple(columns), options.get('metric'), **row)
-
-
-def _check(content: Any, level: str, where: str) -> None:
-    """Refuse what is no mapping, unknown and missing keys, and values of the wrong kind."""
-    if not isinstance(content, dict):
-        raise CapekitError(f'{where}: must be keys with values, not {content!r:.60}')
-    _refuse_unknown(content, _LEVELS[level], where)
-    if absent := [key for key in _NEEDED[level] if key not in content]:
-        raise CapekitError(f'{where}: {absent[0]} is missing')
-    refuse_invalid(content, _LEVELS[level], f'{where}: ')
-
-
-def _refuse_unknown(content: Mapping, valid: Iterable[str], where: str) -> None:
-    for key in content:
-        if key not in valid:
-            raise CapekitError(f'{where}: unknown key {key!r}; valid: {", ".join(valid)}')
 
 
 def _flat(config: Mapping, prefix: str = '') -> dict[str, Any]:

@@ -35,7 +35,7 @@ def record(job: 'Job', trained: dict, tested: dict) -> dict:
         format=FORMAT, paper=run.row.paper, table=run.row.table, row=run.row.name,
         part=run.part if job.data == 'mp100' else '', label=run.row.label, published=_published(job),
         parent=job.parent, changes=run.row.changes, run=job.name,
-        data=dict(name=job.data, train=_hashes(job.training, 'train'), test=_hashes_of(report['source'])),
+        data=dict(name=_data(job), train=_hashes(job.training, 'train'), test=_hashes_of(report['source'])),
         schedule=_schedule(job), config=_within_configs(job.source), options=job.options, cfg_options=job.cfg_options,
         resolved=job.testing.pretty_text, seed=job.seed, shots=report['shots'],
         split=protocol.get('split'), cross=protocol.get('cross'),
@@ -48,6 +48,11 @@ def record(job: 'Job', trained: dict, tested: dict) -> dict:
         curve=_relative(job, curve) if curve else None,
         **{key: value for key, value in trained.items() if key != 'checkpoint'},
         **tested, train_cuda_mib=_cuda(curve), **_costs(job.testing, report['shots']))
+
+
+def _data(job: 'Job') -> str:
+    """'synthetic' too for a list that names configs of generated data itself."""
+    return 'synthetic' if job.source.parent.name == 'synthetic' else job.data
 
 
 def _published(job: 'Job') -> dict:
