@@ -106,20 +106,23 @@ def plan(papers: Papers, runs: Sequence[Run], data: str, seeds: int, out: Path, 
     """
     more = {f'{stage}_dataloader.dataset.data_root': data_root for stage in STAGES} if data_root else {}
     more.update(cfg_options)
+    loaded: dict[str, Config] = {}
+
+    def config_of(one: Run) -> tuple[Path, dict, Config]:
+        path, options = papers.source(one, data)
+        key = json.dumps([str(path), options], default=str)
+        if key not in loaded:
+            loaded[key] = load_config(path, {**options, **more})
+        return path, {**options, **more}, loaded[key]
     jobs = []
     for run in runs:
         if papers.missing(run, data) or data == 'synthetic' and run.part != run.row.parts[0]:
             continue
-        path, options = papers.source(run, data)
-        testing = load_config(path, {**options, **more})
-        trainer = papers.trainer(run)
-        training = testing
-        if trainer != papers.original(run):
-            trainer_path, trainer_options = papers.source(trainer, data)
-            training = load_config(trainer_path, {**trainer_options, **more})
+        path, options, testing = config_of(run)
+        training = config_of(papers.trainer(run))[2]
         parent = papers.parent(run)
-        jobs += [Job(run, parent.row.id if parent else None, seed, data, out, training, testing, path,
-                     {**options, **more}, cfg_options) for seed in range(seeds)]
+        jobs += [Job(run, parent.row.id if parent else None, seed, data, out, training, testing, path, options,
+                     cfg_options) for seed in range(seeds)]
     return jobs
 
 

@@ -78,6 +78,18 @@ def test_killed_a_dozen_times(jobs):
     assert max(json.loads(job.file.read_text())['train_attempts'] for job in jobs) > 1
 
 
+def test_terminated_with_its_command(jobs):
+    process = _start(jobs)
+    while not list(jobs[0].out.glob(f'{RUNS}/*/epoch_1.pth')):
+        time.sleep(0.01)
+    os.kill(process, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 143
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process, 0)
+    assert os.waitpid(_start(jobs), 0)[1] == 0
+    _check(jobs)
+
+
 def test_side_by_side(jobs):
     processes = [_start(jobs) for _ in range(3)]
     assert [os.waitpid(process, 0)[1] for process in processes] == [0, 0, 0]

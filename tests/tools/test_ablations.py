@@ -21,16 +21,20 @@ def folder(repo, tmp_path, monkeypatch):
         (tmp_path / 'data/synthetic/annotations').mkdir(parents=True, exist_ok=True)
         write(tmp_path / f'data/synthetic/annotations/{stage}.json', data)
         write_images(tmp_path / 'data/synthetic/images', data)
-    page = (repo / 'docs/ablations.md').read_text()
-    (tmp_path / 'no_identifier.py').write_text(re.search('```python\n(.*?)```', page, re.S)[1])
-    (tmp_path / 'mine.yml').write_text(re.search('```yaml\n(.*?)```', page, re.S)[1])
+    (tmp_path / 'no_identifier.py').write_text(''.join(_blocks(repo, 'python')))
+    (tmp_path / 'mine.yml').write_text(''.join(_blocks(repo, 'yaml')))
     return tmp_path
+
+
+def _blocks(repo, language: str) -> list:
+    """The page's blocks in a language; '' for commands."""
+    blocks = re.findall('^```(\\w*)\n(.*?)^```$', (repo / 'docs/ablations.md').read_text(), re.S | re.M)
+    return [text for its, text in blocks if its == language]
 
 
 def _commands(repo, *without) -> list:
     """Words of the page's commands, those with a word of `without` left out."""
-    blocks = re.findall('```\n(.*?)```', (repo / 'docs/ablations.md').read_text(), re.S)
-    lines = [line.split()[1:] for block in blocks for line in block.splitlines() if line.startswith('capekit ')]
+    lines = [line.split()[1:] for block in _blocks(repo, '') for line in block.splitlines()]
     return [line for line in lines if not any(word in line for word in without)]
 
 
@@ -58,11 +62,11 @@ def test_the_page(tool, repo, folder):
 
 
 def test_its_lists_are_lists(tool, repo, folder):
-    for name, *arguments in _commands(repo):
-        if name == 'sweep':
-            arguments = [word for word in arguments if word != '--list']
-            status, out, err = tool(name, *arguments, '--list')
-            assert status == 0 and len(out.splitlines()) >= 4, err
+    sweeps = [line for line in _commands(repo) if line[0] == 'sweep']
+    assert len(sweeps) == 5
+    for name, *arguments in sweeps:
+        status, out, err = tool(name, *[word for word in arguments if word != '--list'], '--list')
+        assert status == 0 and len(out.splitlines()) >= 4, err
 
 
 def test_the_row_changes_the_line_that_the_config_does(folder):
