@@ -73,6 +73,9 @@ def _schedule(job: 'Job') -> str:
     per_category = loader.sampler.get('episodes_per_category') or 'as many as the largest category has instances'
     said = [f'{config.train_cfg.max_epochs} epochs', f'episodes per category and epoch: {per_category}',
             f'batches of {loader.batch_size}', f'crops of {dataset.get("image_size", 256)} pixels']
+    rate_for = (config.get('auto_scale_lr') or {}).get('base_batch_size', loader.batch_size)
+    if rate_for != loader.batch_size:
+        said.append(f'learning rate scaled from batches of {rate_for}')
     if job.data == 'synthetic':
         said.append(f'reduced: {_within_configs(job.source)} stands for the config of MP-100, with its schedule')
     if job.cfg_options:

@@ -178,9 +178,10 @@ def _train(job: Job) -> dict:
             path.stat().st_mtime for path in job.folder.rglob('*') if path.is_file() and path.suffix != '.lock'))
     write_json(attempts, [*before, dict(start=time.time())])
     remove_partial(job.folder)
-    resume = ['--resume'] if any(job.folder.glob('*.pth')) else []
+    more = ['--resume'] if any(job.folder.glob('*.pth')) else []
+    more += ['--auto-scale-lr'] if job.training.get('auto_scale_lr') else []  # one process, whatever the rate is for
     seconds, memory = _command(job, 'train', _written(job.training, job.folder.with_suffix('.py')), '--work-dir',
-                               job.folder, '--seed', job.seed, *resume, lock=job.folder / '.lock')
+                               job.folder, '--seed', job.seed, *more, lock=job.folder / '.lock')
     content = dict(
         checkpoint=Path((job.folder / 'last_checkpoint').read_text().strip()).name,
         epochs=job.training.train_cfg.get('max_epochs'),

@@ -38,6 +38,7 @@ def test_killed_while_training_and_resumed(tool, repo, small, tmp_path):
     assert record['published'] == {'PCK@0.2': 89.41} and record['metrics']['PCK@0.2'].keys() == {'value', 'low', 'high'}
     assert record['changes'] == {'model.head.heatmap_weight': 0} and record['parent'] == 'capeformer/table4/both'
     assert record['cfg_options']['train_cfg.max_epochs'] == 2 and record['schedule'].startswith('2 epochs; ')
+    assert 'learning rate scaled from batches of 16' in record['schedule']
     assert record['parameters'] > record['flops'] / 1000 > 1000 and record['seed'] == 0
     assert all(len(sha) == 64 for part in ('train', 'test') for sha in record['data'][part].values())
     assert json.loads((path.parent / record['report']).read_text())['overall']['metrics'] == record['metrics']
