@@ -17,6 +17,7 @@ COMMANDS = dict(
     label='label a few images, get the keypoints of all others',
     replay='look into a batch whose loss was not finite',
     score='score a dump of predictions again, or compare two',
+    compare='compare two runs on the same episodes, with intervals and what moved most',
     audit='check annotation files and images before a run',
     prepare_mp100="put the images of MP-100's sources where its annotation files expect them",
     synthesize='generate a data set, or stand-ins for missing images',

@@ -7,11 +7,9 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
-
-from capekit.errors import CapekitError
+from capekit.evaluation.comparison import check_same_episodes, compare
 from capekit.evaluation.dump import dataset_of, load_predictions
-from capekit.evaluation.intervals import compare, evaluate
+from capekit.evaluation.intervals import evaluate
 from capekit.evaluation.report import comparison_table, markdown_table, text_table
 from capekit.evaluation.scores import THRESHOLDS
 from capekit.files import check_writable, write_json
@@ -42,10 +40,7 @@ def main():
         table = markdown_table(result) if args.markdown else text_table(result)
     else:
         other = load_predictions(args.against)
-        if (other.meta['instances'] != dump.meta['instances'] or other.meta['queries'] != dump.meta['queries']
-                or not np.array_equal(other.rows, dump.rows)):
-            raise CapekitError(f'{args.against}: other rows than {args.dump}; only predictions of the same test '
-                               'episodes on the same annotation files can be paired')
+        check_same_episodes(dump, other, str(args.dump), str(args.against))
         result = compare(dataset, dump.plan, dump.points, other.points, args.thresholds, args.resamples, args.seed)
         table = comparison_table(result, args.dump.stem, args.against.stem, 'github' if args.markdown else 'simple')
     if args.json is not None:

@@ -111,22 +111,24 @@ def load_predictions(path: str | os.PathLike) -> Predictions:
         raise CapekitError(f'{path}: {error}') from None
 
 
-def dataset_of(predictions: Predictions, ann_file: Sequence | None = None) -> MP100Dataset:
+def dataset_of(predictions: Predictions, ann_file: Sequence | None = None,
+               images: str | os.PathLike | None = None) -> MP100Dataset:
     """The data set whose instances a dump's rows number, rebuilt from its annotation files.
 
     Args:
         predictions: a dump.
         ann_file: where the annotation files are now, in the dump's order; None = unchanged.
+        images: the folder of the images, to draw them; None = none are needed.
 
     Raises:
-        CapekitError: the files are missing or are not those used for the predictions.
+        CapekitError: the files or images are missing, or the files are not those used for the predictions.
     """
     source = predictions.meta
     files = list(ann_file or source['ann_files'])
     gone = [file for file in files if not os.path.isfile(file)]
     if gone:
         raise CapekitError(f'{gone[0]}: the annotation file of this dump is missing; give its path with --ann-file')
-    dataset = MP100Dataset(files, images=source['images'], categories=source['categories'],
+    dataset = MP100Dataset(files, images=images or source['images'], categories=source['categories'],
                            missing_images='error' if source['images'] is None else 'skip',
                            # Absent from dumps of version 0.1.0.
                            exclude=source.get('exclude'), **source['reading'])

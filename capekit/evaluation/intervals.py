@@ -1,4 +1,4 @@
-"""Intervals and paired comparison, by bootstrapping over episodes within categories."""
+"""Metrics with intervals, by bootstrapping over episodes within categories."""
 
 from collections.abc import Sequence
 
@@ -36,13 +36,13 @@ def evaluate(dataset, plan: TestPlan, points, scores: np.ndarray | None = None,
         CapekitError: anything that does not match the plan, or resamples below 0.
     """
     scored = row_scores(dataset, plan.rows, by_row(plan, points, 2), thresholds)
-    bootstrap = _Bootstrap(dataset, plan, resamples, seed)
+    bootstrap = Bootstrap(dataset, plan, resamples, seed)
     names, table = scored.names(), scored.table()
     values, draws = bootstrap.means(table), bootstrap.draws(table)
     unscored = (scored.scored == 0).reshape(plan.queries.shape)
 
     def metrics(means, of_draws):
-        bounds = _bounds(of_draws)
+        bounds = bounds_of(of_draws)
         return {name: dict(value=float(means[m]), **{key: float(bound[m]) for key, bound in bounds.items()})
                 for m, name in enumerate(names)}
 
@@ -65,38 +65,7 @@ def evaluate(dataset, plan: TestPlan, points, scores: np.ndarray | None = None,
                 supercategories=supercategories, categories=categories)
 
 
-def compare(dataset, plan: TestPlan, points_a, points_b, thresholds: Sequence[float] = THRESHOLDS,
-            resamples: int = 1000, seed: int = 0) -> dict:
-    """Paired comparison of two methods on the same episodes: by how much B's metrics exceed A's.
-
-    Both are scored on the same resampled episodes, so that what makes an episode hard for both cancels out.
-
-    Args:
-        dataset, plan, points_a, points_b, thresholds, resamples, seed: as in `evaluate`.
-
-    Returns:
-        dict: JSON-able; `metrics` name -> {a, b, difference, low, high}, difference = b - a with its 95 % interval,
-        which is absent without resamples; `categories`: the same per category, without interval.
-    """
-    a, b = (row_scores(dataset, plan.rows, by_row(plan, points, 2), thresholds) for points in (points_a, points_b))
-    bootstrap = _Bootstrap(dataset, plan, resamples, seed)
-    names, table_a, table_b = a.names(), a.table(), b.table()
-    bounds = _bounds(bootstrap.overall(bootstrap.draws(table_b - table_a)))
-
-    def differences(means_a, means_b, bounds):
-        return {name: dict(a=float(means_a[m]), b=float(means_b[m]), difference=float(means_b[m] - means_a[m]),
-                           **{key: float(bound[m]) for key, bound in bounds.items()}) for m, name in enumerate(names)}
-
-    return dict(
-        thresholds=list(a.thresholds), episodes=len(plan), rows=len(table_a), unscored_rows=int((a.scored == 0).sum()),
-        confidence=CONFIDENCE, resamples=resamples, seed=seed,
-        metrics=differences(table_a.mean(0), table_b.mean(0), bounds),
-        categories=[dict(id=id_, name=dataset.categories[id_].name, metrics=differences(mean_a, mean_b, {}))
-                    for id_, mean_a, mean_b in zip(
-                        bootstrap.ids, bootstrap.means(table_a), bootstrap.means(table_b), strict=True)])
-
-
-def _bounds(draws: np.ndarray) -> dict:
+def bounds_of(draws: np.ndarray) -> dict:
     """`low` and `high` (M,) of drawn means (R, M); nothing without draws."""
     if not len(draws):
         return {}
@@ -104,7 +73,7 @@ def _bounds(draws: np.ndarray) -> dict:
     return dict(low=low, high=high)
 
 
-class _Bootstrap:
+class Bootstrap:
     """Means over the rows of a plan, and over episodes resampled within categories."""
 
     def __init__(self, dataset, plan: TestPlan, resamples: int, seed: int):

@@ -14,18 +14,46 @@ def markdown_table(report: dict) -> str:
 
 
 def comparison_table(comparison: dict, name_a: str = 'A', name_b: str = 'B', style: str = 'simple') -> str:
-    """The result of `compare`: both values, their difference and its interval; '*' where the interval excludes 0."""
+    """The result of `compare`: both values, their difference, its intervals by episode and over categories, each with
+    its p; '*' where the interval by episode, or without one that over categories, excludes 0."""
     metrics = comparison['metrics']
     lines = [[name, _number(name, metric['a']), _number(name, metric['b']), _number(name, metric['difference'], '+')]
              for name, metric in metrics.items()]
     headers = ['', name_a, name_b, f'{name_b} - {name_a}']
-    if comparison['resamples']:
-        headers += [f'{comparison["confidence"]:.0%} interval', '']
+    some = next(iter(metrics.values()))
+    statements = [(title, of) for title, of, there in (
+        ('by episode', lambda metric: metric, 'low' in some),
+        ('over categories', lambda metric: metric['over_categories'], 'over_categories' in some)) if there]
+    for title, of in statements:
+        headers += [f'{comparison["confidence"]:.0%} {title}', 'p']
         for line, (name, metric) in zip(lines, metrics.items(), strict=True):
-            line += [_interval(name, metric, '+'), '*' if metric['low'] > 0 or metric['high'] < 0 else '']
+            line += [_interval(name, of(metric), '+'), f'{of(metric)["p"]:.3f}']
+    if statements:
+        headers.append('')
+        for line, metric in zip(lines, metrics.values(), strict=True):
+            first = statements[0][1](metric)
+            line.append('*' if first['low'] > 0 or first['high'] < 0 else '')
     head = (f'{comparison["rows"]} paired rows, {comparison["unscored_rows"]} without a keypoint to score (count as '
             '0); PCK and AUC in percent')
     return f'{head}\n{_tabulate(lines, headers, style)}'
+
+
+def moved_table(comparison: dict, count: int, name_a: str = 'A', name_b: str = 'B', style: str = 'simple') -> str:
+    """The `count` categories of a result of `compare` that moved most in its `metric`."""
+    metric = comparison['metric']
+    lines = []
+    for category in most_moved(comparison, count):
+        values = category['metrics'][metric]
+        lines.append([f'{category["name"]} ({category["id"]})', _number(metric, values['a']),
+                      _number(metric, values['b']), _number(metric, values['difference'], '+')])
+    return _tabulate(lines, [f'moved most, {metric}', name_a, name_b, f'{name_b} - {name_a}'], style)
+
+
+def most_moved(comparison: dict, count: int) -> list:
+    """The `count` categories of a result of `compare` with the largest difference, in size, in its `metric`."""
+    metric = comparison['metric']
+    order = sorted(comparison['categories'], key=lambda category: -abs(category['metrics'][metric]['difference']))
+    return order[:count]
 
 
 def cell(metric: dict) -> str:

@@ -32,7 +32,7 @@ def draw_episodes(dataset: MP100Dataset, plan: TestPlan, points: np.ndarray, sco
     for row, which in chosen.items():
         category = dataset.categories[int(dataset.category_ids[rows[row, -1]])]
         episode, query = divmod(row, plan.queries.shape[1])
-        figure = _figure(dataset, category, rows[row], points[row], scores[row])
+        figure = query_figure(dataset, rows[row], dict(prediction=(points[row], scores[row])))
         gallery.add(f'{category.id}_{category.name}_{which}', figure, Caption(
             category.name, which, f'{episode}, query {query}', float(measured.pck[row, 0]), float(measured.nme[row]),
             _worst_keypoint(measured.errors[row], category)))
@@ -68,23 +68,32 @@ def _worst_keypoint(errors: np.ndarray, category) -> str:
     return f'worst keypoint: {name}, {errors[worst]:.2f}'
 
 
-def _figure(dataset: MP100Dataset, category, row: np.ndarray, predicted: np.ndarray, scores: np.ndarray):
+def query_figure(dataset: MP100Dataset, row: np.ndarray, answers: dict):
+    """A row of panels: supports | query with labels | the query with what one or more methods answered.
+
+    Args:
+        dataset: with images.
+        row: (S + 1,) instance numbers, the query last.
+        answers: name of a method -> (points (K, 2) in pixels of the query's image, scores (K,)), or more of either.
+    """
+    category = dataset.categories[int(dataset.category_ids[row[-1]])]
     crops = [dataset.crop(int(number)) for number in row]
     size, query = dataset.image_size, crops[-1]
     supports = crops[:-1][:MAX_SUPPORTS]
-    figure, ((*axes, of_labels, of_prediction),) = make_panels(1, len(supports) + 2)
-    for place, (panel, crop) in enumerate(zip(axes, supports, strict=True), 1):
+    figure, (axes,) = make_panels(1, len(supports) + 1 + len(answers))
+    for place, (panel, crop) in enumerate(zip(axes, supports, strict=False), 1):
         draw_keypoints(panel, crop.image, crop.points * size, crop.visible, category.links, f'support {place}')
     labels = query.points * size
-    draw_keypoints(of_labels, query.image, labels, query.visible, category.links, 'query, labels')
-    predicted = transform_points(predicted[:category.num_keypoints], invert(query.crop_to_image))
-    scores = scores[:category.num_keypoints]
+    draw_keypoints(axes[len(supports)], query.image, labels, query.visible, category.links, 'query, labels')
     shown = np.all([crop.visible for crop in crops[:-1]], 0)  # the others are not predicted
-    title = 'prediction, errors in red'
-    if not np.isnan(scores[shown]).all():
-        title += f', score {np.nanmean(scores[shown]):.2f}'
-    draw_keypoints(of_prediction, query.image, predicted, shown, category.links, title,
-                   opacity=score_opacity(scores, shown))
-    draw_errors(of_prediction, predicted, labels, shown & query.visible)
+    for panel, (name, (points, scores)) in zip(axes[len(supports) + 1:], answers.items(), strict=True):
+        predicted = transform_points(points[:category.num_keypoints], invert(query.crop_to_image))
+        scores = scores[:category.num_keypoints]
+        title = f'{name}, errors in red'
+        if not np.isnan(scores[shown]).all():
+            title += f', score {np.nanmean(scores[shown]):.2f}'
+        draw_keypoints(panel, query.image, predicted, shown, category.links, title,
+                       opacity=score_opacity(scores, shown))
+        draw_errors(panel, predicted, labels, shown & query.visible)
     figure.tight_layout(pad=0.5)
     return figure

@@ -219,7 +219,8 @@ def test_report(dataset):
 
 def _without_intervals(report):
     if isinstance(report, dict):
-        return {key: _without_intervals(value) for key, value in report.items() if key not in ('low', 'high')}
+        return {key: _without_intervals(value) for key, value in report.items()
+                if key not in ('low', 'high', 'p', 'over_categories')}
     return [_without_intervals(value) for value in report] if isinstance(report, list) else report
 
 
