@@ -18,6 +18,7 @@ COMMANDS = dict(
     replay='look into a batch whose loss was not finite',
     score='score a dump of predictions again, or compare two',
     compare='compare two runs on the same episodes, with intervals and what moved most',
+    report="render the papers' tables, published beside measured, and plots",
     audit='check annotation files and images before a run',
     prepare_mp100="put the images of MP-100's sources where its annotation files expect them",
     synthesize='generate a data set, or stand-ins for missing images',

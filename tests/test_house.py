@@ -21,8 +21,9 @@ BELOW = dict(
     apis={'labelling', 'engine', 'models', 'datasets', 'evaluation', 'interop'},
     annotate={'apis', 'labelling', 'interop'},
     sweeps={'apis', 'engine', 'models', 'datasets', 'evaluation'},
-    commands={'apis', 'annotate', 'sweeps', 'labelling', 'engine', 'models', 'datasets', 'evaluation', 'interop',
-              'synthetic', 'visualization'})
+    reports={'sweeps', 'evaluation'},
+    commands={'apis', 'annotate', 'reports', 'sweeps', 'labelling', 'engine', 'models', 'datasets', 'evaluation',
+              'interop', 'synthetic', 'visualization'})
 
 
 def _imports(path: Path) -> set:

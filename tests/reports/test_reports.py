@@ -1,0 +1,109 @@
+"""Tables and plots of finished runs, from files as a sweep writes them."""
+
+import csv
+import io
+import json
+
+import pytest
+from finished_run import finish
+
+from capekit.errors import CapekitError
+from capekit.files import write_json
+from capekit.reports import load_runs, paper_tables, render
+from capekit.reports.plots import draw_plots
+from capekit.sweeps.papers import load_papers
+
+
+@pytest.fixture(scope='module')
+def papers(repo):
+    return load_papers(repo / 'configs/papers.yml')
+
+
+def lines(papers, folder, *select):
+    (table,) = paper_tables(papers, load_runs([folder]), select)
+    return table, {line[0]: dict(zip(table.headers, line, strict=True)) for line in table.lines}
+
+
+def test_a_mean_only_where_all_splits_are(papers, tmp_path):
+    row = 'capeformer/table1/capeformer-1shot'
+    for split in (1, 2, 3, 4):
+        for seed in (0, 1):
+            finish(tmp_path, row, 0.8 + seed / 100, f'split{split}', seed, 'mp100')
+    _, rows = lines(papers, tmp_path, 'capeformer/table1')
+    capeformer = next(line for line in rows.values() if line['mean'] == '89.30')
+    assert capeformer['measured: split1'] == ''
+    table, _ = lines(papers, tmp_path, row)
+    (line,) = table.lines
+    cells = dict(zip(table.headers, line, strict=True))
+    assert cells['split1'] == '89.45' and cells['measured: split1'] == '80.5 ± 0.7 (2)'
+    assert cells['mean'] == '85.31' and cells['measured: mean'] == '' and 'generated' not in str(table.headers)
+    finish(tmp_path, row, 0.9, 'split5', 0, 'mp100')
+    cells = dict(zip(table.headers, lines(papers, tmp_path, row)[0].lines[0], strict=True))
+    assert cells['measured: mean'] == '82.0'  # of the one seed that has all five
+    assert cells['measured: split5'] == '90.0 [89.0, 91.0]'
+
+
+def test_generated_data_is_one_number_for_all_splits(papers, tmp_path):
+    finish(tmp_path, 'capeformer/table3/no5', 0.715)
+    finish(tmp_path, 'capeformer/table3/no1', 0.6)
+    table, rows = lines(papers, tmp_path, 'capeformer/table3')
+    assert table.headers == ['row', 'PCK@0.2', 'generated data: PCK@0.2'] and len(rows) == 5
+    assert [line[1:] for line in table.lines][0] == ['80.32', '60.0 [59.0, 61.0]']
+    assert [line[1:] for line in table.lines][-1] == ['89.45', '71.5 [70.5, 72.5]']
+    assert any('7 epochs' in note for note in table.notes) and table.lines[1][2] == ''
+    finish(tmp_path, 'capeformer/table1/capeformer-1shot', 0.7)
+    table, _ = lines(papers, tmp_path, 'capeformer/table1')
+    assert table.headers[-1] == 'generated data: PCK@0.2' and 'PCK@0.2' in table.title
+    assert table.headers[1] == 'shots' and [line[1] for line in table.lines] == [1] * 5 + [5] * 5
+
+
+def test_costs_and_reasons(papers, tmp_path):
+    finish(tmp_path, 'capeformer/table6/capeformer', 0.7)
+    table, _ = lines(papers, tmp_path, 'capeformer/table6')
+    line = next(line for line in table.lines if line[0] == 'CapeFormer')
+    assert dict(zip(table.headers, line, strict=True))['generated data: parameters_M'] == '31.0'
+    table, _ = lines(papers, tmp_path, 'pomnet/table4')
+    assert table.headers == ['row', 'PCK@0.2']
+    assert any('not run, trained on other images' in note for note in table.notes)
+
+
+def test_every_row_of_every_paper_is_rendered(papers, tmp_path):
+    finish(tmp_path, 'capeformer/table3/no5', 0.715)
+    tables = paper_tables(papers, load_runs([tmp_path]))
+    assert sum(len(table.lines) for table in tables) == len(papers.rows)
+    latex = render(tables, 'latex')
+    assert latex.count(r'\begin{tabular}') == len(tables) and '71.5 [70.5, 72.5]' in latex and '% ' in latex
+    numbers = list(csv.DictReader(io.StringIO(render(tables, 'csv'))))
+    (measured,) = [line for line in numbers if line['data']]
+    assert measured['measured'] == '71.5' and measured['published'] == '89.45' and measured['seeds'] == '1'
+
+
+def test_plots(papers, tmp_path):
+    for count in (1, 9):
+        finish(tmp_path / 'runs', f'pomnet/table4/from{count}', 0.5 + count / 100, train_categories=count,
+               run=f'from{count}')
+    finish(tmp_path / 'runs', 'pomnet/table4/from9', 0.55, seed=1, train_categories=9, run='from9')
+    drawn = draw_plots(load_runs([tmp_path / 'runs']), tmp_path / 'plots')
+    assert {path.name for path in drawn} == {
+        'synthetic_categories.png', 'synthetic_pomnet_table4_epochs.png', 'synthetic_pomnet_table4_categories.png',
+        'synthetic_pomnet_table4_supercategories.png'}
+    assert all(path.stat().st_size > 5000 for path in drawn)
+
+
+def test_what_is_refused(tmp_path, papers):
+    for folder, message in ((tmp_path / 'none', 'no such folder'), (tmp_path, 'no finished run')):
+        with pytest.raises(CapekitError, match=message):
+            load_runs([folder])
+    path = finish(tmp_path / 'a', 'capeformer/table3/no5', 0.7)
+    with pytest.raises(CapekitError, match='the same run as'):
+        finish(tmp_path / 'b', 'capeformer/table3/no5', 0.7)
+        load_runs([tmp_path / 'a', tmp_path / 'b'])
+    content = json.loads(path.read_text())
+    for change, message in ((dict(format=2), 'format 2, not 1'), (dict(seed='x'), "seed='x' must be"),
+                            (dict(schedule=None), 'schedule=None')):
+        write_json(path, {**content, **change})
+        with pytest.raises(CapekitError, match=message):
+            load_runs([tmp_path / 'a'])
+    path.write_text('{')
+    with pytest.raises(CapekitError, match='not a JSON file'):
+        load_runs([tmp_path / 'a'])
