@@ -8,6 +8,7 @@ from .finite import FiniteLossHook
 from .hooks import EpochSeedHook, PartRateHook, PlainCheckpointHook, ProgressBarHook
 from .loops import EpisodeTestLoop, EpisodeValLoop
 from .optim import CpuAmpOptimWrapper
+from .stability import StabilityHook
 from .stages import TrainingStagesHook
 from .training_loop import EpochBasedTrainLoop, IterBasedTrainLoop
 
@@ -16,4 +17,4 @@ vars(pkgutil).setdefault('find_loader', importlib.util.find_spec)
 
 __all__ = ['CheckpointHook', 'CpuAmpOptimWrapper', 'EpisodeTestLoop', 'EpisodeValLoop', 'EpochBasedTrainLoop',
            'EpochSeedHook', 'FiniteLossHook', 'IterBasedTrainLoop', 'PartRateHook', 'PlainCheckpointHook',
-           'ProgressBarHook', 'TrainingStagesHook']
+           'ProgressBarHook', 'StabilityHook', 'TrainingStagesHook']
