@@ -4,9 +4,14 @@ import json
 import re
 
 import pytest
+import yaml
+from finished_run import finish
 
 import capekit
 from capekit.engine.config import load_config
+from capekit.errors import CapekitError
+from capekit.files import write_json
+from capekit.reports.pages import TABLES, update_tables
 
 
 def test_one_version_everywhere(repo):
@@ -49,3 +54,63 @@ def test_training_commands_have_the_batch_that_the_rate_is_for(repo):
         batch = gpus * int(options.get('train_dataloader.batch_size', config.train_dataloader.batch_size))
         batch *= int(options.get('optim_wrapper.accumulative_counts', 1))
         assert '--auto-scale-lr' in arguments or batch == config.auto_scale_lr.base_batch_size, (page, path, arguments)
+
+
+def test_tables_are_those_of_their_runs(repo):
+    assert not update_tables(repo, write=False), 'fix: make tables'
+    pages = ''.join(page.read_text() for page in (repo / 'README.md', *repo.glob('docs/*.md')))
+    assert all(f'<!-- table: {name} -->' in pages for name in TABLES)
+
+
+def test_a_table_that_drifted_is_renewed(tmp_path, repo):
+    record = dict(method='Ours', shots=1, rows=40, metrics={'PCK@0.2': dict(value=0.715, low=0.7, high=0.73)})
+    write_json(tmp_path / 'docs/runs/demo.json', dict(categories=2, records=[record]))
+    page = tmp_path / 'README.md'
+    page.write_text('before\n<!-- table: demo -->\nold\n<!-- /table -->\nafter\n')
+    assert update_tables(tmp_path, write=False) == [page] and 'old' in page.read_text()
+    assert update_tables(tmp_path) == [page] and update_tables(tmp_path) == []
+    text = page.read_text()
+    assert '| 71.5 [70.0, 73.0] |' in text and 'old' not in text
+    assert text.startswith('before\n<!-- table: demo -->\n') and text.endswith('|\n<!-- /table -->\nafter\n')
+    (tmp_path / 'configs').mkdir()
+    (tmp_path / 'configs/papers.yml').symlink_to(repo / 'configs/papers.yml')
+    for folder in (repo / 'configs').iterdir():
+        if folder.is_dir():
+            (tmp_path / 'configs' / folder.name).symlink_to(folder)
+    finish(tmp_path / 'docs/runs/papers', 'capeformer/table3/no5', 0.715)
+    (tmp_path / 'docs/ablation.md').write_text('<!-- table: papers/capeformer/table3 -->\n<!-- /table -->\n')
+    assert update_tables(tmp_path) == [tmp_path / 'docs/ablation.md']
+    assert '71.5 [70.5, 72.5]' in (tmp_path / 'docs/ablation.md').read_text()
+
+
+def test_a_page_that_names_no_table(tmp_path):
+    for name, message in (('none', "table 'none' is not one of demo"), ('demo', 'demo.json, which is missing')):
+        (tmp_path / 'README.md').write_text(f'<!-- table: {name} -->\n<!-- /table -->\n')
+        with pytest.raises(CapekitError, match=message):
+            update_tables(tmp_path)
+
+
+def test_the_model_index_has_every_config(repo):
+    index = yaml.safe_load((repo / 'model-index.yml').read_text())
+    assert set(index) == {'Import'}
+    metafiles = [str(path.relative_to(repo)) for path in repo.glob('configs/*/metafile.yml')]
+    assert sorted(index['Import']) == sorted(metafiles)
+    listed = []
+    for path in index['Import']:
+        content = yaml.safe_load((repo / path).read_text())
+        (collection,) = content['Collections']
+        assert collection.keys() >= {'Name', 'Metadata', 'README', 'Code'}
+        assert collection['README'] == str((repo / path).parent.relative_to(repo) / 'README.md')
+        assert (repo / collection['README']).is_file() and (repo / collection['Code']['URL']).is_file()
+        assert collection['Metadata']['Architecture']
+        if 'Paper' in collection:
+            title = ' '.join((repo / collection['README']).read_text().split())
+            assert collection['Paper']['URL'].startswith('https://') and isinstance(collection['Year'], int)
+            assert collection['Paper']['Title'] in title or collection['Name'] in ('ProtoNet', 'MAML', 'Fine-tune')
+        for model in content['Models']:
+            assert model.keys() == {'Name', 'In Collection', 'Config', 'Metadata'}
+            config = repo / model['Config']
+            assert config.is_file() and config.stem == model['Name'] and config.parent == (repo / path).parent
+            assert model['In Collection'] == collection['Name'] and model['Metadata']['Training Data'] == 'MP-100'
+            listed.append(model['Config'])
+    assert sorted(listed) == sorted(str(path.relative_to(repo)) for path in repo.glob('configs/*/*_mp100.py'))

@@ -15,7 +15,6 @@ import statistics
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
-from tabulate import tabulate
 
 from capekit.apis import init_estimator
 from capekit.cli import run_command
@@ -25,7 +24,7 @@ from capekit.engine.config import build, load_config
 from capekit.errors import CapekitError
 from capekit.evaluation import evaluate
 from capekit.evaluation.baselines import copy_support
-from capekit.evaluation.report import cell
+from capekit.evaluation.report import budget_table
 from capekit.files import atomic_write, write_json
 from capekit.registry import DATASETS
 from capekit.shipped import shipped_configs
@@ -34,7 +33,6 @@ CONFIGS = shipped_configs() / 'synthetic'
 COPY = 'copy'
 METHODS = (COPY, 'matching', 'protonet', 'maml', 'finetune', 'pomnet', 'capeformer', 'fmmp', 'sdpnet_r18',
            'sdpnet_hrnet18', 'graphcape', 'edgecape')
-METRICS = ('PCK@0.2', 'mPCK@.05:.20')
 PROBE_ITERATIONS = 15
 
 
@@ -172,11 +170,7 @@ def as_arguments(options: dict) -> list:
 
 def markdown(records: list, args: argparse.Namespace) -> str:
     """The table and the conditions it was made under."""
-    lines = [[record['method'], record['shots'], *(cell(record['metrics'][name]) for name in METRICS),
-              record.get('epochs', ''), f'{record["minutes"]:.1f}' if 'minutes' in record else '',
-              f'{record["parameters"] / 1e6:.1f}' if 'parameters' in record else ''] for record in records]
     budget = f'{args.minutes:g} minutes' if args.minutes else f"{args.epochs or 'its own number of'} epochs"
-    headers = ['method', 'shots', *METRICS, 'epochs', 'minutes', 'parameters, M']
     return (f'{records[0]["categories"]} generated categories that training never saw, {records[0]["rows"]} queries; '
             f'{budget} of training from random weights; percent, 95 % intervals over episodes in brackets.\n\n'
-            + tabulate(lines, headers, 'github', disable_numparse=True) + '\n')
+            + budget_table(dict(records=records)) + '\n')

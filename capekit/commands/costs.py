@@ -7,13 +7,14 @@ and one support with their crops, from images to points. Weights are random; not
 """
 
 import argparse
-
-from tabulate import tabulate
+from pathlib import Path
 
 from capekit.apis import init_estimator
 from capekit.engine.config import load_config
 from capekit.engine.costs import count_flops, count_parameters
 from capekit.errors import CapekitError
+from capekit.files import check_writable, write_json
+from capekit.reports.complexity import costs_table
 from capekit.shipped import shipped_configs
 
 MODELS = shipped_configs() / '_base_/models'
@@ -32,14 +33,20 @@ def main() -> None:
     parser.add_argument('--backbones', nargs='+', default=tuple(BACKBONES), choices=tuple(BACKBONES), metavar='NAME',
                         help=f'of {", ".join(BACKBONES)} (default: all)')
     parser.add_argument('--keypoints', type=int, default=17, help='of the category (default: %(default)s)')
+    parser.add_argument('--json', type=Path, metavar='OUT', help='also write the results to this file')
     args = parser.parse_args()
-    rows = []
+    if args.json is not None:
+        check_writable(args.json, '--json')
+    records = []
     for method in args.methods:
         if not (MODELS / f'{method}.py').is_file():
             raise CapekitError(f'--methods {method}: no such file in configs/_base_/models')
-        cells = [costs(method, backbone, args.keypoints) for backbone in args.backbones]
-        rows.append([method.split('_')[0], *(f'{values / 1e6:.1f} M, {flops / 1e9:.1f} G' for values, flops in cells)])
-    print(tabulate(rows, ['method', *args.backbones], 'github', disable_numparse=True))
+        for backbone in args.backbones:
+            parameters, flops = costs(method, backbone, args.keypoints)
+            records.append(dict(method=method.split('_')[0], backbone=backbone, parameters=parameters, flops=flops))
+    if args.json is not None:
+        write_json(args.json, dict(keypoints=args.keypoints, records=records))
+    print(costs_table(dict(records=records)))
 
 
 def costs(method: str, backbone: str, keypoints: int) -> tuple[int, int]:

@@ -11,15 +11,13 @@ import json
 import time
 from pathlib import Path
 
-from tabulate import tabulate
-
 from capekit.cli import run_command
 from capekit.datasets import MP100Dataset, released_test_plan
 from capekit.engine.config import load_config
 from capekit.evaluation import evaluate
 from capekit.evaluation.baselines import copy_support
-from capekit.evaluation.report import cell
-from capekit.files import atomic_write
+from capekit.evaluation.report import methods_table
+from capekit.files import atomic_write, write_json
 
 CONFIG = 'configs/synthetic/capeformer_r18_synthetic_1shot.py'
 SHOTS = (1, 5)
@@ -42,24 +40,29 @@ def main() -> None:
         run_command(f'testing on unseen categories, {shots} shot', 'test', CONFIG, checkpoint, '--shots', shots,
                  '--work-dir', args.work_dir, '--show-dir', args.work_dir / f'images_{shots}shot',
                  '--cfg-options', *root)
-    table = results(args.work_dir, args.data, config.test_dataloader.sampler)
+    result = results(args.work_dir, args.data, config.test_dataloader.sampler)
+    table = markdown(result)
+    write_json(args.work_dir / 'results.json', result)
     with atomic_write(args.work_dir / 'results.md') as file:
         file.write(table.encode())
-    print(f'\n{table}\nWritten to {args.work_dir}/results.md; figures: {args.work_dir}/images_1shot '
+    print(f'\n{table}\nWritten to {args.work_dir}/results.md and results.json; figures: {args.work_dir}/images_1shot '
           f'and _5shot; {time.monotonic() - started:.0f} s in all.')
 
 
-def results(work_dir: Path, data: Path, sampler) -> str:
-    """Markdown table: copying the support beside the model just tested, on the same rows."""
+def results(work_dir: Path, data: Path, sampler) -> dict:
+    """Copying the support beside the model just tested, on the same rows; what `methods_table` takes."""
     dataset = MP100Dataset(data / 'annotations/test.json')
-    lines = []
+    records = []
     for shots in SHOTS:
         plan = released_test_plan(dataset, shots, sampler.queries, sampler.episodes, sampler.seed)
         baseline = evaluate(dataset, plan, copy_support(dataset, plan.rows))
         report = json.loads((work_dir / f'test_{shots}shot.json').read_text())
-        for name, content in (('copy the support', baseline), ('CapeFormer', report)):
-            metrics = content['overall']['metrics']
-            cells = [cell(metrics[m]) for m in ('PCK@0.2', 'mPCK@.05:.20')]
-            lines.append([name, shots, *cells, content['rows']])
-    title = f'{len(dataset.categories)} generated categories that training never saw, 95 % intervals in brackets:\n\n'
-    return title + tabulate(lines, ['method', 'shots', 'PCK@0.2', 'mPCK@.05:.20', 'queries'], 'github') + '\n'
+        records += [dict(method=name, shots=shots, rows=content['rows'], metrics=content['overall']['metrics'])
+                    for name, content in (('copy the support', baseline), ('CapeFormer', report))]
+    return dict(categories=len(dataset.categories), records=records)
+
+
+def markdown(result: dict) -> str:
+    """The table, with what it is of."""
+    return (f'{result["categories"]} generated categories that training never saw, 95 % intervals in brackets:\n\n'
+            f'{methods_table(result)}\n')

@@ -2,6 +2,9 @@
 
 from tabulate import tabulate
 
+SHOWN = ('PCK@0.2', 'mPCK@.05:.20')
+"""Columns of the tables of several methods."""
+
 
 def text_table(report: dict) -> str:
     """A report of `evaluate` as plain text: overall with its interval, super-categories, categories."""
@@ -60,6 +63,24 @@ def cell(metric: dict) -> str:
     """A metric of `evaluate` in percent with its interval, for tables of several methods: '81.2 [79.9, 82.4]'."""
     bounds = f' [{100 * metric["low"]:.1f}, {100 * metric["high"]:.1f}]' if 'low' in metric else ''
     return f'{100 * metric["value"]:.1f}{bounds}'
+
+
+def methods_table(result: dict) -> str:
+    """A GitHub table of several methods, as `make demo` writes them: `records` of {method, shots, metrics, rows}."""
+    metrics = [name for name in result['records'][0]['metrics'] if name in SHOWN]
+    lines = [[record['method'], record['shots'], *(cell(record['metrics'][name]) for name in metrics), record['rows']]
+             for record in result['records']]
+    return tabulate(lines, ['method', 'shots', *metrics, 'queries'], 'github')
+
+
+def budget_table(result: dict) -> str:
+    """The same of methods with their epochs, minutes and parameters, as `make benchmark-synthetic` writes them."""
+    metrics = [name for name in result['records'][0]['metrics'] if name in SHOWN]
+    lines = [[record['method'], record['shots'], *(cell(record['metrics'][name]) for name in metrics),
+              record.get('epochs', ''), f'{record["minutes"]:.1f}' if 'minutes' in record else '',
+              f'{record["parameters"] / 1e6:.1f}' if 'parameters' in record else ''] for record in result['records']]
+    headers = ['method', 'shots', *metrics, 'epochs', 'minutes', 'parameters, M']
+    return tabulate(lines, headers, 'github', disable_numparse=True)
 
 
 def _headline(report: dict) -> str:

@@ -142,6 +142,6 @@ def _notes(rows: list[Row], used: list[FinishedRun], of_rows: dict) -> list[str]
         if schedules:
             notes.append(f'{DATA[data].capitalize()}: {"; or ".join(schedules)}.')
     if any(column in COSTS for column in rows[0].columns) and used:
-        notes.append('GFLOPs measured: a multiplication and its addition are two; papers often count them as one.')
+        notes.append('GFLOPs measured: a multiplication and its addition are two; see docs/complexity.md.')
     notes += [f'{row.label}: not run, {row.reason}.' for row in rows if row.reason and not of_rows[row.id]]
     return notes

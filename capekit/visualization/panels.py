@@ -36,7 +36,7 @@ def show_image(axes, image: np.ndarray, title: str) -> None:
     axes.axis('off')
 
 
-def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndarray, links: Sequence,
+def draw_keypoints(axes, image: np.ndarray, points: np.ndarray, visible: np.ndarray, links: Sequence | np.ndarray,
                    title: str, colors: Sequence | None = None, opacity: np.ndarray | None = None) -> None:
     """One panel: an image, the links whose ends are both visible, the keypoints.
 

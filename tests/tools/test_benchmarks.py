@@ -6,6 +6,7 @@ import pytest
 
 from capekit.commands.benchmark_synthetic import stretched
 from capekit.engine.config import load_config
+from capekit.reports.complexity import complexity_table
 
 
 def test_methods_at_one_budget(small, tool, tmp_path):
@@ -49,3 +50,22 @@ def test_costs_of_a_method_under_a_backbone(tool):
     assert status == 0 and '| matching | 3.0 M, 1.9 G' in out, err
     status, _, err = tool('analysis/costs', '--methods', 'resnet')
     assert status == 2 and err == 'error: --methods resnet: no such file in configs/_base_/models\n'
+
+
+def test_complexity_of_a_config(tool, tmp_path):
+    config = 'configs/matching/matching_lite0_mp100.py'
+    status, out, err = tool('analysis/complexity', config, '--shots', 1, '--rounds', 1, '--keypoints', 3, '--json',
+                            tmp_path / 'out.json')
+    assert status == 0 and '| matching_lite0 ' in out, err
+    (record,) = json.loads((tmp_path / 'out.json').read_text())['records']
+    assert record['config'] == config and record['shots']['1']['parameters'] == 2958848
+
+
+def test_configs_that_cost_the_same_are_one_row():
+    cost = dict(parameters=2e6, backbone_parameters=1e6, support_flops=1e9, query_flops=2e9, query_ms=7, memory_mib=500)
+    records = [dict(config=f'configs/{folder}/{name}.py', shots={'1': {**cost, 'query_ms': 7 + number}})
+               for number, (folder, name) in enumerate((('a', 'a-long_r50_mp100'), ('a', 'a_r50_mp100'),
+                                                        ('b', 'b_r50_mp100')))]
+    table = complexity_table(dict(records=records))
+    assert table.count('\n| ') == 2 and '| a_r50    |' in table and '|              8 |' in table and '| b_r50' in table
+    assert table.endswith('\n\nThe same as `a_r50`: `a-long_r50`.')

@@ -1,0 +1,67 @@
+"""Parameters, FLOPs, milliseconds and memory of configs, in one table.
+
+    python tools/analysis/complexity.py [CONFIG ...] [--shots 1 5] [--device cpu] [--json docs/runs/complexity.json]
+
+By default all shipped MP-100 configs; those that cost the same are one row. FLOPs as in `capekit costs`, for the
+support side (once per support set) and the query side (once per query) apart. Time, on one thread of a CPU, and memory
+are those of the first number of shots. Each config is measured in a process of its own; weights are random.
+"""
+
+import argparse
+import multiprocessing
+from pathlib import Path
+
+import torch
+
+from capekit.files import check_writable, write_json
+from capekit.progress import track
+from capekit.reports.complexity import complexity_table
+from capekit.shipped import find_config, shipped_configs
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('configs', nargs='*', help='default: all shipped ones for MP-100')
+    parser.add_argument('--shots', type=int, nargs='+', default=[1, 5], help='supports (default: 1 5)')
+    parser.add_argument('--keypoints', type=int, default=17, help='of the category (default: %(default)s)')
+    parser.add_argument('--rounds', type=int, default=5, help='timings; the fastest counts (default: %(default)s)')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--json', type=Path, metavar='OUT', help='also write the results to this file')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    if args.json is not None:
+        check_writable(args.json, '--json')
+    shipped = shipped_configs()
+    chosen = args.configs or [str(path.relative_to(shipped.parent)) for path in sorted(shipped.glob('*/*_mp100.py'))]
+    jobs = [(config, args.shots, args.keypoints, args.rounds, args.device) for config in chosen]
+    # A process of its own for each: peaks of memory never fall.
+    with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as pool:
+        measured = list(track(pool.imap(_measure, jobs), len(jobs), 'configs'))
+    records = [dict(config=config, shots=by_shots) for config, by_shots in zip(chosen, measured, strict=True)]
+    result = dict(device=_device_name(args.device), torch=torch.__version__, keypoints=args.keypoints, records=records)
+    if args.json is not None:
+        write_json(args.json, result)
+    print(complexity_table(result))
+
+
+def _measure(job: tuple) -> dict:
+    from capekit.apis import init_estimator
+    from capekit.engine.complexity import measure
+    config, shots, keypoints, rounds, device = job
+    torch.set_num_threads(1)
+    estimator = init_estimator(find_config(config), device=device)
+    return {str(count): measure(estimator, count, keypoints, rounds).as_dict() for count in shots}
+
+
+def _device_name(device: str) -> str:
+    """A GPU's name; of a CPU, its model."""
+    if device.startswith('cuda'):
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+    except OSError:
+        return device
+    return next((line.partition(': ')[2] for line in lines if line.startswith('model name')), device)

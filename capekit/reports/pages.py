@@ -1,0 +1,76 @@
+"""Tables of README and docs that are written from run files, so that no page says what no run printed.
+
+A page has a table between two markers:
+
+    <!-- table: demo -->
+    <!-- /table -->
+
+`TABLES` says from which file below docs/runs each is made. `papers/...` are those of `capekit report` for the runs in
+docs/runs/papers: `<!-- table: papers/capeformer/table3 -->`.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from capekit.errors import CapekitError
+from capekit.evaluation.report import budget_table, methods_table
+from capekit.files import atomic_write
+from capekit.reports.complexity import complexity_table, costs_table
+from capekit.reports.runs import load_runs
+from capekit.reports.tables import paper_tables, render
+from capekit.sweeps.papers import load_papers
+
+RUNS = Path('docs/runs')
+PAPERS = 'papers/'
+PAGES = ('README.md', 'docs/*.md', 'configs/*/README.md')
+TABLES: dict[str, tuple[str, Callable[[dict], str]]] = {
+    # What `make demo`, `make benchmark-synthetic` and `capekit complexity --json` write.
+    'demo': ('demo.json', methods_table), 'benchmark-synthetic': ('benchmark_synthetic.json', budget_table),
+    'fmmp-synthetic': ('fmmp_synthetic.json', budget_table), 'complexity': ('complexity.json', complexity_table),
+    'costs': ('costs.json', costs_table)}
+"""Name -> (file below docs/runs, what makes a table of its content)."""
+_MARKED = re.compile(r'(<!-- table: (\S+) -->\n).*?(<!-- /table -->)', re.S)
+
+
+def update_tables(root: Path, write: bool = True) -> list[Path]:
+    """Renew the tables of all pages of a checkout.
+
+    Args:
+        root: of the checkout.
+        write: False only looks.
+
+    Returns:
+        the pages whose tables were not those of their runs.
+
+    Raises:
+        CapekitError: a page names a table that does not exist, or a run file is missing.
+    """
+    changed = []
+    for page in sorted(path for pattern in PAGES for path in root.glob(pattern)):
+        before = page.read_text(encoding='utf-8')
+        after = before
+        for found in _MARKED.finditer(before):
+            after = after.replace(found[0], f'{found[1]}{_table(root, page, found[2])}\n{found[3]}', 1)
+        if after != before:
+            changed.append(page)
+            if write:
+                with atomic_write(page) as file:
+                    file.write(after.encode())
+    return changed
+
+
+def _table(root: Path, page: Path, name: str) -> str:
+    if name.startswith(PAPERS):
+        tables = paper_tables(load_papers(root / 'configs/papers.yml'), load_runs([root / RUNS / 'papers']),
+                              [name.removeprefix(PAPERS)])
+        return render(tables).rstrip()
+    if name not in TABLES:
+        raise CapekitError(f'{page}: table {name!r} is not one of {", ".join(TABLES)}, {PAPERS}...')
+    file, make = TABLES[name]
+    path = root / RUNS / file
+    try:
+        return make(json.loads(path.read_text())).rstrip()
+    except FileNotFoundError:
+        raise CapekitError(f'{page}: table {name!r} is made of {path}, which is missing') from None
