@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 ARGS ?=
 JOBS ?= 2
 
-.PHONY: help setup test reliability lint types docs demo benchmark benchmark-synthetic lock clean
+.PHONY: help setup test reliability lint types docs docs-check demo benchmark benchmark-synthetic lock clean
 
 help:
 	@echo 'make setup      .venv with everything capekit needs (PYTHON=python3.11 chooses a Python, 3.10 to 3.14)'
@@ -15,6 +15,7 @@ help:
 	@echo 'make lint       ruff, codespell and mypy   (ARGS=--fix lets ruff fix what it can)'
 	@echo 'make types      mypy alone'
 	@echo 'make docs       the site, into site/'
+	@echo 'make docs-check run the commands of the pages on small generated data'
 	@echo 'make benchmark  measure speed and memory   (ARGS=... passes options on)'
 	@echo 'make benchmark-synthetic  methods with equal budgets on generated data (METHODS="pomnet maml" ARGS="--minutes 10")'
 	@echo 'make lock       write requirements.lock anew (with uv: pip install uv)'
@@ -42,6 +43,9 @@ types: setup
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
+
+docs-check: setup
+	CAPEKIT_DOCS_CHECK=1 $(RUN) -m pytest -q tests/test_docs.py $(ARGS)
 
 demo: setup
 	$(RUN) tools/demo.py $(ARGS)
