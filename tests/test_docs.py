@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from animals import coco, draw
 
-from capekit.__main__ import COMMANDS
+from capekit.__main__ import COMMANDS, main
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(str(path.relative_to(ROOT)) for pattern in ('*.md', 'docs/*.md', 'data/*.md', 'configs/*/*.md')
@@ -76,14 +76,14 @@ def parse(monkeypatch):
             name, gpus = ('train', 2) if 'train' in words[0] else ('test', 3)
             assert words[gpus].isdigit()
             words = ['python', f'tools/{name}.py', *words[1:gpus], *words[gpus + 1:]]
-        if words[0] == 'capekit':
-            words = ['python', '-m', *words]
-        module = words[1] == '-m'
-        monkeypatch.setattr(sys, 'argv', words[2:] if module else words[1:])
+        before = dict(capekit=0, python=2 if words[1] == '-m' else 1)[words[0]]
+        monkeypatch.setattr(sys, 'argv', words[before:])
         monkeypatch.syspath_prepend(str(ROOT))
         with pytest.raises(Parsed):
-            if module:
-                runpy.run_module(words[2], run_name='__main__', alter_sys=False)
+            if words[0] == 'capekit':
+                main()
+            elif words[1] == '-m':
+                runpy.run_module(words[2], run_name='__main__')
             else:
                 runpy.run_path(str(ROOT / words[1]), run_name='__main__')
     return run

@@ -94,8 +94,8 @@ class Run:
             inferencer.images = self.folder
         else:
             with Progress() as progress:
-                labelled = read_labelled(args.labelled, self.folder, args.labelled_format)
-                print(inferencer.fit(labelled, args.images, args.adapt, args.seed, progress=progress))
+                supports = read_labelled(args.labelled, self.folder, args.labelled_format)
+                print(inferencer.fit(supports, args.images, args.adapt, args.seed, progress=progress))
             inferencer.images = self.folder
             run.start()
             inferencer.save(run.model)
