@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 ARGS ?=
 JOBS ?= 2
 
-.PHONY: help setup test reliability lint types docs tables demo benchmark benchmark-synthetic lock clean
+.PHONY: help setup test reliability lint types docs docs-check tables demo benchmark benchmark-synthetic lock clean
 
 help:
 	@echo 'make setup      .venv with everything capekit needs (PYTHON=python3.11 chooses a Python, 3.10 to 3.14)'
@@ -16,6 +16,7 @@ help:
 	@echo 'make types      mypy alone'
 	@echo 'make docs       the site, into site/'
 	@echo 'make tables     write the tables of README and docs from docs/runs  (ARGS=--check only looks)'
+	@echo 'make docs-check run the commands of the pages on small generated data'
 	@echo 'make benchmark  measure speed and memory   (ARGS=... passes options on)'
 	@echo 'make benchmark-synthetic  methods with equal budgets on generated data (METHODS="pomnet maml" ARGS="--minutes 10")'
 	@echo 'make lock       write requirements.lock anew (with uv: pip install uv)'
@@ -46,6 +47,9 @@ docs: setup
 
 tables: setup
 	$(RUN) tools/update_tables.py $(ARGS)
+
+docs-check: setup
+	CAPEKIT_DOCS_CHECK=1 $(RUN) -m pytest -q tests/test_docs.py $(ARGS)
 
 demo: setup
 	$(RUN) tools/demo.py $(ARGS)

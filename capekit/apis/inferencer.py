@@ -68,7 +68,8 @@ class CapeInferencer:
         half the budget.
 
         Args:
-            labelled: COCO keypoint file with one category, whose file names are relative to `images`.
+            labelled: COCO keypoint file with one category, whose file names are relative to `images`, or a label file
+                of another tool, see `capekit.labelling.supports.read_labelled`.
             images: folder, pattern or video; None = the folder of `labelled`.
             adapt_seconds: longest time for training on the supports, 200 steps a minute at most; 0 = no training.
             seed: of every random draw.

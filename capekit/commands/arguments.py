@@ -20,7 +20,11 @@ class Overrides(DictAction):
         wrong = [value for value in values if '=' not in value]
         if wrong:
             parser.error(f'{option_string}: {wrong[0]!r} is not of the form key=value')
-        super().__call__(parser, namespace, values, option_string)
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (AssertionError, RecursionError):  # mmengine takes lists and tuples, and nothing else in brackets
+            parser.error(f'{option_string}: {" ".join(values)!r}: values are numbers, words, [lists] and (tuples); set '
+                         'each part of a dict: model.backbone._delete_=True model.backbone.type=...')
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:

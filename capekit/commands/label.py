@@ -25,6 +25,7 @@ from capekit.labelling.predictor import Boxes
 from capekit.labelling.records import PosePrediction
 from capekit.labelling.review import rank_worst_first, review_rows
 from capekit.labelling.sheet import contact_sheet, draw_image
+from capekit.labelling.supports import label_file, read_labelled
 from capekit.progress import Bar, track
 
 FORMATS = {'coco': 'json', 'dlc': 'csv', 'dlc-h5': 'h5', 'lp': 'csv', 'slp': 'slp', 'csv': 'csv'}
@@ -33,8 +34,10 @@ DRAWN, SHEET, REVIEW, SUGGESTIONS = 'drawn', 'contact_sheet.jpg', 'review.csv', 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--labelled', required=True, type=Path, metavar='FILE',
-                        help='COCO keypoint file with one category; its file names are relative to --images')
+    parser.add_argument('--labelled', required=True, type=label_file, metavar='FILE',
+                        help='labels of one category, COCO or of another tool; its file names are relative to --images')
+    parser.add_argument('--labelled-format', choices=label_files.FORMATS, metavar='FORMAT',
+                        help=f'of that file (default: what its content says): {", ".join(label_files.FORMATS)}')
     parser.add_argument('--images', required=True, metavar='DIR|GLOB|VIDEO', help='what to label')
     parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder to write')
     parser.add_argument('--config', metavar='CFG', help='of a method; default: ImageNet features from pip')
@@ -91,7 +94,9 @@ class Run:
             inferencer.images = self.folder
         else:
             with Progress() as progress:
-                print(inferencer.fit(args.labelled, args.images, args.adapt, args.seed, progress=progress))
+                supports = read_labelled(args.labelled, self.folder, args.labelled_format)
+                print(inferencer.fit(supports, args.images, args.adapt, args.seed, progress=progress))
+            inferencer.images = self.folder
             run.start()
             inferencer.save(run.model)
         labelled = set(inferencer.settings['labelled'])
@@ -102,8 +107,9 @@ class Run:
         """What the results depend on."""
         args = self.args
         kept = ('labelled', 'images', 'config', 'checkpoint', 'boxes', 'animals', 'adapt', 'stride', 'smooth', 'format',
-                'review', 'suggest', 'draw', 'seed')
-        files = [args.labelled, *(Path(path) for path in (args.config, args.checkpoint, args.boxes)
+                'review', 'suggest', 'draw', 'seed', *(('labelled_format',) if args.labelled_format else ()))
+        labelled = sorted(args.labelled.rglob('*.json')) if args.labelled.is_dir() else [args.labelled]
+        files = [*labelled, *(Path(path) for path in (args.config, args.checkpoint, args.boxes)
                                   if path and Path(path).is_file())]
         return {name: value if isinstance(value := getattr(args, name), (int, float, list)) or value is None else
                 str(value) for name in kept} | {'sha256': {str(path): digest(path) for path in files}}

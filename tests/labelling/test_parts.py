@@ -9,6 +9,7 @@ import torch
 from animals import coco, write_animals
 
 from capekit.errors import CapekitError
+from capekit.interop.labels import read, write
 from capekit.labelling import fitting, output, review, sources, store, suggest, video
 from capekit.labelling.adapted import Budget, rotation_of, targets
 from capekit.labelling.boxes import iou
@@ -61,6 +62,51 @@ def test_a_missing_image_and_two_categories_are_named(tmp_path):
     content['annotations'][1]['category_id'] = 2
     path.write_text(json.dumps(content))
     with pytest.raises(CapekitError, match="'kite'.*'other'"):
+        read_labelled(path, images)
+
+
+@pytest.mark.parametrize(('form', 'suffix'), [
+    ('dlc', '.csv'), ('lp', '.csv'), ('csv', '.csv'), ('cvat-xml', '.xml'), ('cvat', '.json'),
+    ('label-studio', '.json'), ('labelme', ''), ('slp', '.slp'), ('dlc-h5', '.h5')])
+def test_labels_of_other_tools(tmp_path, form, suffix):
+    for library in {'slp': ['h5py'], 'dlc-h5': ['pandas', 'tables']}.get(form, ()):
+        pytest.importorskip(library)
+    path, images, truth = write_animals(tmp_path, count=3, labelled=2)
+    labels = read(path, 'coco')
+    other = tmp_path / f'other{suffix}'
+    write(other, form, labels)
+    stated = {'lp': 'lp', 'dlc-h5': 'dlc-h5'}.get(form)  # the first looks like DeepLabCut's, the second like SLEAP's
+    found = read_labelled(other, images, stated)
+    assert sorted(found.names) == sorted(labels.keypoints)
+    order = [found.names.index(name) for name in labels.keypoints]
+    assert [support.name for support in found.supports] == ['0.png', '1.png']
+    for support in found.supports:
+        np.testing.assert_allclose(support.points[order], truth[support.name], atol=1e-4)
+
+
+def test_a_folder_of_deeplabcut(tmp_path):
+    path, images, truth = write_animals(tmp_path, count=3, labelled=2)
+    labels = read(path, 'coco')
+    write(images / 'CollectedData_me.csv', 'dlc', labels, scorer='me', folder='labeled-data/film')
+    found = read_labelled(images, images)
+    assert [support.name for support in found.supports] == ['0.png', '1.png']
+    np.testing.assert_allclose(found.supports[1].points, truth['1.png'], atol=1e-4)
+
+
+def test_what_cannot_be_learned_from_is_named(tmp_path):
+    path, images, _ = write_animals(tmp_path, count=2, labelled=2)
+    labels = read(path, 'coco')
+    labels.images[0].frame = 3
+    write(tmp_path / 'frames.csv', 'csv', labels)
+    with pytest.raises(CapekitError, match='frame 3 of 0.png is labelled; only images can be learned from'):
+        read_labelled(tmp_path / 'frames.csv', images)
+    (tmp_path / 'notes.txt').write_text('nothing')
+    with pytest.raises(CapekitError, match=r'notes.txt: of no format .* \(--labelled-format\)'):
+        read_labelled(tmp_path / 'notes.txt', images)
+    with pytest.raises(CapekitError, match='gone.csv'):
+        read_labelled(tmp_path / 'gone.csv', images)
+    path.write_text('{')
+    with pytest.raises(CapekitError, match='labelled.json'):
         read_labelled(path, images)
 
 

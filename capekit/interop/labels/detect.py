@@ -17,8 +17,8 @@ from .long_csv import HEADER
 _HDF5 = b'\x89HDF\r\n\x1a\n'
 
 
-def detect(path: str | os.PathLike) -> str:
-    """The format of a file, announced.
+def detect(path: str | os.PathLike, option: str = '--from') -> str:
+    """The format of a file, announced; `option` is the command's that states it, for the error.
 
     Raises:
         CapekitError: the file is missing, or its content is of no format or could be of several.
@@ -30,7 +30,7 @@ def detect(path: str | os.PathLike) -> str:
         raise CapekitError(f'{path}: cannot be read ({error.strerror or error})') from None
     if len(found) != 1:
         raise CapekitError(f'{path}: {"may be " + " or ".join(found) if found else "of no format that is known"}; say '
-                           'which it is (--from)')
+                           f'which it is ({option})')
     print_log(f'{path}: read as {found[0]}', 'current', logging.INFO)
     return found[0]
 
