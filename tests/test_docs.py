@@ -41,6 +41,8 @@ NOT_RUN = {
     r'-m tests\.reliability': 'minutes; tests/reliability runs it with less',
     r'\bmy/|my_config\.py|predictions\.npz|flies_labelled|my/labelled': 'run on the page that says more about it: '
                                                                        'get_started, your_data, protocol',
+    r'^capekit (sweep|compare|report) |no_identifier\.py|^capekit synthesize data/synthetic$|\bRUNS\b':
+        'docs/ablations.md: run by tests/tools/test_ablations.py on small data',
     r'^capekit configs \.$': 'tests/tools/test_outputs.py and docs/your_data.md'}
 
 
