@@ -57,6 +57,13 @@ def test_a_test_shows_episodes_of_its_plan(config, tool, tmp_path, drawn, stage)
         assert episode.meta[0]['instances'] == (plan.supports[number, 0], plan.queries[number, 0])
 
 
+def test_images_go_to_the_backends_of_a_config(config, tool, tmp_path):
+    visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
+    (tmp_path / 'seen.py').write_text(f'_base_ = {str(config)!r}\nvisualizer = {visualizer}\n')
+    status, _, err = tool('browse', tmp_path / 'seen.py', '--episodes', 2, '--out', tmp_path / 'seen')
+    assert status == 0 and len(list((tmp_path / 'seen/vis_data/vis_image').glob('*.png'))) == 2, err
+
+
 def test_more_episodes_than_there_are(config, tool, tmp_path):
     status, out, err = tool('browse', config, '--stage', 'test', '--episodes', 50, '--out', tmp_path)
     assert status == 0 and out.startswith('9 episodes;'), err
