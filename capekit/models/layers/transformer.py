@@ -1,6 +1,7 @@
 """The post-norm transformer pieces of DETR that the CAPE heads are built from."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -63,12 +64,33 @@ class PostNormAttention(nn.Module):
 
         `bias`, (B, heads, N, M), is added to the scaled logits.
         """
-        if bias is not None:
-            bias = bias.flatten(0, 1)
-            if masked is not None:  # torch wants both masks of one type
-                masked = torch.zeros_like(masked, dtype=bias.dtype).masked_fill(masked, float('-inf'))
-        update = self.attention(query, key, value, key_padding_mask=masked, need_weights=False, attn_mask=bias)[0]
+        if torch.is_grad_enabled():
+            if bias is not None:
+                bias = bias.flatten(0, 1)
+                if masked is not None:  # torch wants both masks of one type
+                    masked = torch.zeros_like(masked, dtype=bias.dtype).masked_fill(masked, float('-inf'))
+            update = self.attention(query, key, value, key_padding_mask=masked, need_weights=False, attn_mask=bias)[0]
+        else:
+            update = self._attend(query, key, value, masked, bias)
         return self.norm(tokens + self.dropout(self.reduce(update)))
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, masked: Tensor | None, bias: Tensor | None) -> Tensor:
+        """The same attention without a gradient, as (B, N, D).
+
+        Without a gradient torch's module takes a path of its own, whose softmax under a mask is slower than all the rest.
+        """
+        own = self.attention
+        # Both are there for torch's module; only one of them holds weights.
+        weights = (own.in_proj_weight.chunk(3) if own.in_proj_weight is not None
+                   else (own.q_proj_weight, own.k_proj_weight, own.v_proj_weight))
+        query, key, value = (
+            F.linear(x, weight, part).unflatten(-1, (own.num_heads, -1)).transpose(1, 2)
+            for x, weight, part in zip((query, key, value), weights, own.in_proj_bias.chunk(3), strict=True))
+        mask = None if masked is None else ~masked[:, None, None]
+        if bias is not None:
+            mask = bias if masked is None else bias.masked_fill(masked[:, None, None], float('-inf'))
+        result = F.scaled_dot_product_attention(query, key, value, mask, own.dropout if self.training else 0.0)
+        return own.out_proj(result.transpose(1, 2).flatten(2))
 
 
 def init_xavier(module: nn.Module) -> None:
