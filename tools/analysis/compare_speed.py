@@ -14,7 +14,10 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
+
+MARK = 'answer: '
 
 
 def parse_args() -> argparse.Namespace:
@@ -60,7 +63,10 @@ def ask(version: subprocess.Popen) -> dict:
     assert version.stdin is not None and version.stdout is not None
     version.stdin.write('\n')
     version.stdin.flush()
-    return json.loads(version.stdout.readline())
+    for line in version.stdout:  # the runner logs to it too
+        if line.startswith(MARK):
+            return json.loads(line.removeprefix(MARK))
+    raise SystemExit(f'a version ended with status {version.wait()}')
 
 
 def answer_rounds(task: dict) -> None:
@@ -69,30 +75,32 @@ def answer_rounds(task: dict) -> None:
     import torch
 
     from capekit.apis import init_estimator
-    from capekit.datasets import released_test_plan
-    from capekit.engine.config import build, load_config
-    from capekit.engine.inference import EpisodePredictor
-    from capekit.registry import DATASETS
+    from capekit.engine.config import load_config
+    from capekit.engine.runner import build_runner
     config = load_config(task['config'], dict(option.split('=', 1) for option in task['options']))
-    dataset = build(DATASETS, config.test_dataloader.dataset, 'test_dataloader.dataset')
+    config.test_dataloader.update(num_workers=0, persistent_workers=False)
+    config.test_dataloader.sampler.update(shots=task['shots'], episodes=task['episodes'])
     torch.manual_seed(0)
     estimator = init_estimator(config, device='cpu')
-    for name, parameter in estimator.named_parameters():
+    for parameter in estimator.parameters():
         if parameter.dim() == 2 and not parameter.any():  # layers that start at zero would hide differences
             torch.nn.init.normal_(parameter, std=0.01)
-    plan = released_test_plan(dataset, task['shots'], episodes=task['episodes'])
-    chosen = list(dataset.categories)[:task['categories']]
-    numbers = np.flatnonzero(np.isin(dataset.category_ids[plan.queries[:, 0]], chosen))
-    predictor = EpisodePredictor(estimator, dataset, config.test_dataloader.batch_size)
-    sides = dataset.bboxes[plan.queries[numbers]][..., 2:].max(-1)
-    for _ in sys.stdin:
-        start = time.process_time()
-        with torch.autocast('cpu', torch.bfloat16, enabled=task['amp']):
-            answers = {number: points for batch in predictor.predict(plan, numbers)
-                       for number, points in zip(batch[0].tolist(), batch[1], strict=True)}
-        seconds = time.process_time() - start
-        points = np.stack([answers[number] for number in numbers.tolist()]) / sides[..., None, None]
-        print(json.dumps(dict(rate=sides.size / seconds, points=points.flatten().tolist())), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        loop = build_runner(config, ['test'], folder, model=estimator).test_loop
+        dataset, queries = loop.dataloader.dataset, loop.plan.queries
+        chosen = list(dataset.categories)[:task['categories']]
+        numbers = np.flatnonzero(np.isin(dataset.category_ids[queries[:, 0]], chosen))
+        sides = dataset.bboxes[queries[numbers]][..., 2:].max(-1)
+        predictor = loop._get_predictor()
+        for _ in sys.stdin:
+            start = time.process_time()
+            with torch.autocast('cpu', torch.bfloat16, enabled=task['amp']):
+                answers = {number: points for batch in predictor.predict(loop.plan, numbers)
+                           for number, points in zip(batch[0].tolist(), batch[1], strict=True)}
+            seconds = time.process_time() - start
+            points = np.stack([answers[number] for number in numbers.tolist()]) / sides[..., None, None]
+            answer = dict(rate=sides.size / seconds, points=points.flatten().tolist())
+            print(MARK + json.dumps(answer), flush=True)
 
 
 if __name__ == '__main__':
