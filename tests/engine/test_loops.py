@@ -7,7 +7,8 @@ import pytest
 from coco_files import content, write, write_images
 from mean_colour import MeanColour
 
-from capekit.engine.loops import EpisodeTestLoop, EpisodeValLoop
+from capekit.datasets import TestPlan
+from capekit.engine.loops import ENCODING, EpisodeTestLoop, EpisodeValLoop, episodes_of_ranks
 from capekit.errors import CapekitError
 from capekit.evaluation import EpisodeEvaluator, evaluate
 from capekit.registry import EVALUATOR
@@ -44,7 +45,7 @@ def test_a_run(data, keep_features):
     assert loop.runner.hooks[2][1] == dict(metrics=metrics) and len(loop.dataloader) == 6
 
 
-def test_ranks_share_the_categories(data, monkeypatch):
+def test_ranks_share_the_episodes(data, monkeypatch):
     whole = make_loop(data)
     whole.run()
     shares = []
@@ -52,11 +53,36 @@ def test_ranks_share_the_categories(data, monkeypatch):
         monkeypatch.setattr('capekit.engine.loops.get_dist_info', lambda rank=rank: (rank, 2))
         monkeypatch.setattr('capekit.engine.loops.all_gather_object', lambda share: shares.append(share) or [share])
         make_loop(data)._predict()
-    assert sorted(number for numbers, *_ in shares[0] for number in numbers) == [0, 1, 4, 5]
+    assert sorted(number for numbers, *_ in shares[0] for number in numbers) == [0, 1, 2]
     monkeypatch.setattr('capekit.engine.loops.all_gather_object', lambda _: shares)
     points, scores = make_loop(data)._predict()
     np.testing.assert_array_equal(points, whole.points)
     np.testing.assert_array_equal(scores, whole.scores)
+
+
+@pytest.mark.parametrize('ranks', [1, 2, 3, 4])
+def test_categories_of_different_sizes_are_divided_by_work(ranks):
+    rng = np.random.default_rng(0)
+    sizes = [4, 400, 10, 60, 20]
+    ids = np.repeat([5, 3, 9, 1, 2], sizes)
+    rows = np.concatenate([rng.choice(np.flatnonzero(ids == id_), (30, 4)) for id_ in (5, 3, 9, 1, 2)])
+    plan = TestPlan(rows[:, :1], rows[:, 1:])
+    parts = episodes_of_ranks(plan, ids, ranks)
+    assert sorted(np.concatenate(parts)) == list(range(150))
+
+    def work(numbers):
+        images = len(np.unique(np.concatenate((plan.supports[numbers].ravel(), plan.queries[numbers].ravel()))))
+        return 3 * len(numbers) + ENCODING * images
+
+    # Images of the categories that are cut are encoded twice.
+    assert max(map(work, parts)) < 1.35 * sum(map(work, parts)) / ranks
+    cut = sum(len(np.unique(ids[plan.queries[numbers, 0]])) for numbers in parts) - len(sizes)
+    assert cut < ranks
+
+
+def test_more_ranks_than_episodes():
+    parts = episodes_of_ranks(TestPlan(np.array([[0], [1]]), np.array([[1], [0]])), np.array([1, 1]), 4)
+    assert sorted(np.concatenate(parts)) == [0, 1]
 
 
 @pytest.mark.parametrize('persistent', [True, False])

@@ -3,7 +3,7 @@
 
     python tools/analysis/compare_speed.py OLD NEW CONFIG [--shots 1 5] [--rounds 5] [--cfg-options KEY=VALUE ...]
 
-OLD and NEW are checkouts, such as `git worktree add` makes. Each runs in a process of its own and answers the same pairs
+OLD and NEW are checkouts, such as `git worktree add` makes. Each runs in its own process and answers the same pairs
 with the same random weights, in turns, so that other load affects both. What counts is the CPU time of the fastest
 round, on one thread each: on a busy machine the wall time says more about the other load. Images are read anew in every
 round. Prints pairs per CPU second, their ratio, and the largest difference between the answers, in crop sides.
