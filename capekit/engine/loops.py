@@ -53,7 +53,7 @@ class EvaluationData:
 class EpisodeLoop(BaseLoop):
     """Predicts the episodes of the sampler's plan and scores them.
 
-    The episodes are divided among the ranks by the work that they are; every rank returns the same metrics.
+    The categories are divided among the ranks by the work that they are; every rank returns the same metrics.
 
     Args:
         runner: mmengine's runner.
@@ -145,10 +145,10 @@ class EpisodeLoop(BaseLoop):
 
 
 def episodes_of_ranks(plan: TestPlan, category_ids: np.ndarray, ranks: int) -> list[np.ndarray]:
-    """Divide a plan among ranks so that each has as much to do.
+    """Divide a plan among ranks so that each has about as much to do.
 
-    Episodes are taken category by category and cut where the work is even: only a category that is cut has its images
-    encoded by two ranks.
+    Categories stay whole: each image is encoded by one rank, in the batches of a run on one rank, so that answers are
+    the same bits. The largest category goes first, always to the rank that has least to do.
 
     Args:
         plan: E episodes.
@@ -156,18 +156,19 @@ def episodes_of_ranks(plan: TestPlan, category_ids: np.ndarray, ranks: int) -> l
         ranks: how many.
 
     Returns:
-        per rank, numbers of episodes in the plan.
+        per rank, ascending numbers of episodes in the plan.
     """
     ids = category_ids[plan.queries[:, 0]]
-    order = np.argsort(ids, kind='stable')
-    work = np.empty(len(plan))
+    work = {}
     for category_id in np.unique(ids):
         own = ids == category_id
-        images = len(np.unique(np.concatenate((plan.supports[own], plan.queries[own]), 1)))
-        work[own] = plan.queries.shape[1] + ENCODING * images / own.sum()
-    work = work[order]
-    rank = np.floor((work.cumsum() - work / 2) / work.sum() * ranks).astype(int)
-    return [order[rank == number] for number in range(ranks)]
+        images = np.unique(np.concatenate((plan.supports[own], plan.queries[own]), 1))
+        work[category_id] = plan.queries[own].size + ENCODING * len(images)
+    members: list[list] = [[] for _ in range(ranks)]
+    for category_id in sorted(work, key=work.__getitem__, reverse=True):
+        least = min(members, key=lambda taken: sum(work[one] for one in taken))
+        least.append(category_id)
+    return [np.flatnonzero(np.isin(ids, taken)) for taken in members]
 
 
 def flat_metrics(report: dict) -> dict:
