@@ -32,7 +32,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--queries', type=int, help='queries per episode (15 in the protocol)')
     parser.add_argument('--stage', choices=('val', 'test'), default='test', help="which of the config's data sets")
     parser.add_argument('--amp', action='store_true',
-                        help='mixed precision: faster, but answers differ by up to about a hundredth of the crop')
+                        help='mixed precision: faster, but answers differ, and a peak may be found elsewhere')
     parser.add_argument('--dump', metavar='FILE', help='write rows, predicted points and their scores to an .npz file')
     parser.add_argument('--show-dir', metavar='DIR',
                         help='draw worst, median, best and random queries of every category, and a page of them')

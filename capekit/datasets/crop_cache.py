@@ -117,4 +117,4 @@ def _digest(value: Any) -> str:
 
 def _checksum(crop: np.ndarray) -> int:
     """Never 0, which stands for a crop that is not there."""
-    return zlib.crc32(crop) or 1
+    return zlib.crc32(crop.data) or 1

@@ -201,11 +201,12 @@ class MP100Dataset(Dataset):
         cache = self._cache
         if cache is None or (cache.margin is None) != plain:
             return self._decode_and_warp(i, matrix, side, self.image_size)
-        if plain:
+        if cache.margin is None:
             return cache.get(i, lambda: self._decode_and_warp(i, matrix, side, self.image_size))
         center, side = crops.box_to_square(self.bboxes[i])
-        wide = crops.crop_matrix(center, side * cache.margin, 0.0, cache.side)
-        kept = cache.get(i, lambda: self._decode_and_warp(i, wide, side * cache.margin, cache.side))
+        side *= cache.margin
+        wide = crops.crop_matrix(center, side, 0.0, cache.side)
+        kept = cache.get(i, lambda: self._decode_and_warp(i, wide, side, cache.side))
         return crops.warp(kept, crops.composed(matrix, crops.invert(wide)), self.image_size)
 
     def _decode_and_warp(self, i: int, matrix: np.ndarray, side: float, pixels: int) -> np.ndarray:

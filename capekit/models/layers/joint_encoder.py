@@ -41,7 +41,7 @@ class JointEncoder(nn.ModuleList):
             pixels' attention to one another; `first_total` (N, heads, HW), the logarithm of its softmax's denominator.
         """
         placed = pixels + pixel_position
-        query, key, value = (x.contiguous() for x in self[0].self_attention.project(placed, placed, placed))
+        query, key, value = (x.contiguous() for x in self._first().self_attention.project(placed, placed, placed))
         query = query / query.shape[-1] ** 0.5
         results, totals = [], []
         at_once = max(1, LOGITS // (query.shape[1] * query.shape[2] ** 2))
@@ -55,12 +55,15 @@ class JointEncoder(nn.ModuleList):
         return dict(first_query=query, first_key=key, first_value=value, first_result=torch.cat(results),
                     first_total=torch.cat(totals))
 
+    def _first(self) -> EncoderLayer:
+        return self[0]  # type: ignore[return-value]  # a ModuleList does not type its items
+
     def _first_attention(self, ahead: dict, sequence: Tensor, placed: Tensor, masked: Tensor) -> Tensor:
         """The attention of the first layer, from `ahead` with (B, ...) in front.
 
         sequence (B, HW + K, C), placed (B, K, C), masked (B, K) bool -> (B, HW + K, C).
         """
-        attention = self[0].self_attention
+        attention = self._first().self_attention
         query, key, value = attention.project(placed, placed, placed)
         query, masked, count = query / query.shape[-1] ** 0.5, masked[:, None, None], ahead['first_key'].shape[2]
         # For a pixel, all pixels together are one more key: its logit is their total, its value their result. Keys come
@@ -85,9 +88,9 @@ class JointEncoder(nn.ModuleList):
         padded = F.pad(masked, (count, 0))
         layers = list(self)
         if ahead and 'first_query' in ahead:
-            first = layers.pop(0)
+            del layers[0]
             sequence = sequence + position
-            sequence = first.feed_forward(self._first_attention(ahead, sequence, sequence[:, count:], masked))
+            sequence = self._first().feed_forward(self._first_attention(ahead, sequence, sequence[:, count:], masked))
         for layer in layers:
             sequence = layer(sequence, position, padded)
         return sequence[:, :count], sequence[:, count:]

@@ -54,7 +54,8 @@ class Matching(nn.Module):
     def _pixels(self, feature_map: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, H, W) -> pixels and their positions, (B, HW, C)."""
         pixels = feature_map.flatten(2).transpose(1, 2)
-        position = sine_grid(*feature_map.shape[-2:], self.channels, device=pixels.device).to(pixels.dtype)
+        height, width = feature_map.shape[-2:]
+        position = sine_grid(height, width, self.channels, device=pixels.device).to(pixels.dtype)
         return pixels, position.expand_as(pixels)
 
     def forward(self, feature_map: Tensor, tokens: Tensor, identifiers: Tensor, mask: Tensor,

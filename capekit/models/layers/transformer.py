@@ -72,8 +72,8 @@ class PostNormAttention(nn.Module):
             if bias is not None:
                 mask = bias if masked is None else bias.masked_fill(masked[:, None, None], float('-inf'))
             dropout = self.attention.dropout if self.training else 0.0
-            projected = self.project(query, key, value, key_position)
-            return self.add(tokens, F.scaled_dot_product_attention(*projected, mask, dropout))
+            query, key, value = self.project(query, key, value, key_position)
+            return self.add(tokens, F.scaled_dot_product_attention(query, key, value, mask, dropout))
         if key_position is not None:
             key = torch.cat((key, key_position), -1)
         if bias is not None:
@@ -84,7 +84,7 @@ class PostNormAttention(nn.Module):
         return self.norm(tokens + self.dropout(self.reduce(update)))
 
     def project(self, query: Tensor, key: Tensor, value: Tensor,
-                key_position: Tensor | None = None) -> tuple[Tensor, ...]:
+                key_position: Tensor | None = None) -> list[Tensor]:
         """Arguments as in `forward` -> each split into (B, heads, N or M, D / heads)."""
         own = self.attention
         # Both are there for torch's module; only one of them holds weights.
@@ -97,7 +97,7 @@ class PostNormAttention(nn.Module):
             if key_position.stride(0) == 0:  # the same for all
                 key_position = key_position[:1]
             projected = projected + F.linear(key_position, weights[1][:, split:])
-        return tuple(x.unflatten(-1, (own.num_heads, -1)).transpose(1, 2) for x in (query, projected, value))
+        return [x.unflatten(-1, (own.num_heads, -1)).transpose(1, 2) for x in (query, projected, value)]
 
     def add(self, tokens: Tensor, result: Tensor) -> Tensor:
         """Tokens (B, N, C) and the heads' results (B, heads, N, D / heads) -> tokens, with residual and norm."""
