@@ -31,6 +31,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--episodes', type=int, help='episodes per category (200 in the protocol)')
     parser.add_argument('--queries', type=int, help='queries per episode (15 in the protocol)')
     parser.add_argument('--stage', choices=('val', 'test'), default='test', help="which of the config's data sets")
+    parser.add_argument('--amp', action='store_true',
+                        help='mixed precision: faster, but answers differ, and a peak may be found elsewhere')
     parser.add_argument('--dump', metavar='FILE', help='write rows, predicted points and their scores to an .npz file')
     parser.add_argument('--show-dir', metavar='DIR',
                         help='draw worst, median, best and random queries of every category, and a page of them')
@@ -51,6 +53,8 @@ def main() -> None:
     for name in ('shots', 'episodes', 'queries'):
         if getattr(args, name) is not None:
             sampler[name] = getattr(args, name)
+    if args.amp:
+        config.test_cfg.amp = True
     check_outputs(args)
     estimator = init_estimator(config, args.checkpoint)
     if args.checkpoint is None and not getattr(getattr(estimator, 'head', None), 'frozen', False):

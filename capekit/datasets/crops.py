@@ -9,9 +9,10 @@ import math
 import cv2
 import numpy as np
 
-from capekit.datasets.images import read_image
+from capekit.datasets.images import can_be_reduced, read_image
 
-__all__ = ['BOX_GROWTH', 'box_to_square', 'crop_matrix', 'invert', 'read_image', 'transform_points', 'warp']
+__all__ = ['BOX_GROWTH', 'box_to_square', 'can_be_reduced', 'composed', 'crop_matrix', 'invert', 'on_reduced',
+           'read_image', 'transform_points', 'warp']
 
 BOX_GROWTH = 1.25
 
@@ -50,6 +51,19 @@ def _three_points(first, second) -> np.ndarray:
 def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     """(size, size, C) crop of an (H, W, C) image by a matrix of `crop_matrix`: bilinear, zeros outside the image."""
     return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
+
+
+def on_reduced(matrix: np.ndarray, reduction: int) -> np.ndarray:
+    """The (2, 3) matrix for an image whose pixels each cover `reduction` x `reduction` of the original's."""
+    moved = matrix.copy()
+    moved[:, 2] += matrix[:, :2].sum(1) * (reduction - 1) / 2  # where the centre of its first pixel lies
+    moved[:, :2] *= reduction
+    return moved
+
+
+def composed(second: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """The (2, 3) matrix that does what `first` does, then `second`."""
+    return np.column_stack((second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]))
 
 
 def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:

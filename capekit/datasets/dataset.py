@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from capekit.choices import Size, checked
 from capekit.datasets import crops
+from capekit.datasets.crop_cache import CropCache
 from capekit.datasets.episodes import EpisodeKey
 from capekit.datasets.folder import keep_existing, leave_out
 from capekit.datasets.reader import read
@@ -55,14 +56,17 @@ class MP100Dataset(Dataset):
         exclude: annotation file or files, such as that of a test: instances of any image that they hold an instance of
             are left out, and their number is announced.
         missing_images: 'error', or 'skip' to leave out, and log, instances whose image file is missing.
-        skeleton_base, box_format, visibility, orientation, bit_depth, max_pixels, damaged_images, outside_images: how
-            files are read where more than one reading is possible, see `settings.ReadSettings`.
+        crop_cache: settings of a `CropCache`, which keeps crops in a file instead of decoding images in every epoch;
+            None = none.
+        skeleton_base, box_format, visibility, orientation, bit_depth, max_pixels, damaged_images, jpeg_pixels,
+            outside_images: how files are read where more than one reading is possible, see `settings.ReadSettings`.
 
     Attributes:
         categories: dict id -> `Category`, in file order.
         keypoints: (N, Kmax, 3) float64 x, y in image pixels and v as in the file; zero from a category's K on.
         bboxes: (N, 4) float64 clipped x, y, w, h.
         category_ids: (N,) int64.
+        image_numbers: (N,) int64, equal for instances in the same image file.
         source: JSON-able dict that identifies this data set, instance numbers included: `ann_files`, their
             `sha256`, `categories`, `images` (None unless missing images were skipped), `instances` (a hash), `reading`
             (settings of the reading other than the default), and `exclude` where files were given.
@@ -76,11 +80,11 @@ class MP100Dataset(Dataset):
     def __init__(self, ann_file: str | os.PathLike | Sequence, images: str | os.PathLike | None = None,
                  data_root: str | os.PathLike = '', categories=None, image_size: Size = 256,
                  augment: dict | Sequence | None = None, exclude: str | os.PathLike | Sequence | None = None,
-                 missing_images: Literal['error', 'skip'] = 'error',
+                 missing_images: Literal['error', 'skip'] = 'error', crop_cache: dict | None = None,
                  skeleton_base: Literal['auto', 0, 1] = 'auto', box_format: Literal['auto', 'xywh', 'xyxy'] = 'auto',
                  visibility: Literal['coco', 'positive'] = 'coco', orientation: Literal['viewer', 'stored'] = 'viewer',
                  bit_depth: BitDepth = None, max_pixels: MaxPixels = 100_000_000,
-                 damaged_images: Literal['error', 'read'] = 'error',
+                 damaged_images: Literal['error', 'read'] = 'error', jpeg_pixels: Literal['all', 'reduced'] = 'all',
                  outside_images: Literal['error', 'read'] = 'error'):
         self.ann_files, excluded = ([os.path.join(data_root, path) for path in _listed(name, paths)]
                                     for name, paths in (('ann_file', ann_file), ('exclude', exclude)))
@@ -91,7 +95,8 @@ class MP100Dataset(Dataset):
         self.augment = None if augment is None else Augmentation(augment)
         self.settings = ReadSettings(skeleton_base=skeleton_base, box_format=box_format, visibility=visibility,
                                      orientation=orientation, bit_depth=bit_depth, max_pixels=max_pixels,
-                                     damaged_images=damaged_images, outside_images=outside_images)
+                                     damaged_images=damaged_images, jpeg_pixels=jpeg_pixels,
+                                     outside_images=outside_images)
 
         reading = read(self.ann_files, self.settings, categories)
         self.categories = reading.categories
@@ -111,6 +116,18 @@ class MP100Dataset(Dataset):
             images=self.images if missing_images == 'skip' else None,
             instances=hashlib.sha256(listed.encode()).hexdigest(), reading=self.settings.changed(),
             **(dict(exclude=excluded) if excluded else {}))
+        self._cache = None if crop_cache is None else self._make_cache(crop_cache)
+
+    def _make_cache(self, options: dict) -> CropCache:
+        if self.images is None:
+            raise CapekitError('crop_cache: no image folder was given')
+        try:
+            cache = CropCache(**options)
+        except TypeError as error:
+            raise CapekitError(f'crop_cache: {error}; valid: folder, gib, margin') from None
+        files = [os.path.join(self.images, path) for path in dict.fromkeys(self._image_files)]
+        cache.prepare(' '.join(self.ann_files), self.source, files, len(self), self.image_size)
+        return cache
 
     def _announce(self):
         if int(os.environ.get('RANK', 0)) == 0:
@@ -128,6 +145,10 @@ class MP100Dataset(Dataset):
         self._image_files = [instance.image_file for instance in found]
         self._image_sizes = [instance.image_size for instance in found]
         self._image_ids = [instance.image_id for instance in found]
+        numbers = {path: number for number, path in enumerate(dict.fromkeys(self._image_files))}
+        self.image_numbers = np.array([numbers[path] for path in self._image_files], dtype=np.int64)
+        self._shared = np.bincount(self.image_numbers)[self.image_numbers] > 1
+        self._last: tuple = (None, None)
         self._annotation_ids = [instance.annotation_id for instance in found]
 
     def __len__(self) -> int:
@@ -162,13 +183,6 @@ class MP100Dataset(Dataset):
         if self.images is None:
             raise CapekitError(f'no image folder was given for {self.ann_files[0]}: pass `images` to read them')
         instance = self.instance(i)
-        try:
-            image = crops.read_image(os.path.join(self.images, instance['image_file']), self.settings,
-                                     self._image_sizes[i])
-        except CapekitError as error:
-            category = self.categories[instance['category_id']]
-            raise CapekitError(f"{error}; annotation {instance['annotation_id']} of category '{category.name}' "
-                               f'(id {category.id})') from None
         center, side = crops.box_to_square(instance['bbox'])
         geometry = Geometry() if rng is None or self.augment is None else self.augment.geometry(rng)
         matrix = crops.crop_matrix(center + np.multiply(geometry.shift, side), side * geometry.scale,
@@ -176,11 +190,45 @@ class MP100Dataset(Dataset):
         visible = instance['keypoints'][:, 2] > 0
         points = instance['keypoints'][:, :2]
         points[visible] = crops.transform_points(points[visible], matrix)
-        image = crops.warp(image, matrix, self.image_size)
+        image = self._cut(i, matrix, side * geometry.scale, geometry == Geometry())
         if rng is not None and self.augment is not None:
             image = self.augment.pixels(rng, image)
         return Crop(image=image, points=(points / self.image_size).astype(np.float32), visible=visible,
                     crop_to_image=crops.invert(matrix))
+
+    def _cut(self, i: int, matrix: np.ndarray, side: float, plain: bool) -> np.ndarray:
+        """The crop by `matrix`, whose square has sides of `side` image pixels; `plain`: without augmented geometry."""
+        cache = self._cache
+        if cache is None or (cache.margin is None) != plain:
+            return self._decode_and_warp(i, matrix, side, self.image_size)
+        if cache.margin is None:
+            return cache.get(i, lambda: self._decode_and_warp(i, matrix, side, self.image_size))
+        center, side = crops.box_to_square(self.bboxes[i])
+        side *= cache.margin
+        wide = crops.crop_matrix(center, side, 0.0, cache.side)
+        kept = cache.get(i, lambda: self._decode_and_warp(i, wide, side, cache.side))
+        return crops.warp(kept, crops.composed(matrix, crops.invert(wide)), self.image_size)
+
+    def _decode_and_warp(self, i: int, matrix: np.ndarray, side: float, pixels: int) -> np.ndarray:
+        path, reduction = os.path.join(self.images or '', self._image_files[i]), 1
+        if self.settings.jpeg_pixels == 'reduced' and crops.can_be_reduced(path, self.settings):
+            reduction = next((n for n in (8, 4, 2) if side >= n * pixels), 1)
+        image = self._decode(i, path, reduction)
+        return crops.warp(image, crops.on_reduced(matrix, reduction) if reduction > 1 else matrix, pixels)
+
+    def _decode(self, i: int, path: str, reduction: int) -> np.ndarray:
+        """The image of instance `i`; the last one is kept if others are in it."""
+        if self._last[0] == (path, reduction):
+            return self._last[1]
+        try:
+            image = crops.read_image(path, self.settings, self._image_sizes[i], reduction)
+        except CapekitError as error:
+            category = self.categories[int(self.category_ids[i])]
+            raise CapekitError(f"{error}; annotation {self._annotation_ids[i]} of category '{category.name}' "
+                               f'(id {category.id})') from None
+        if self._shared[i]:
+            self._last = ((path, reduction), image)
+        return image
 
     def __getitem__(self, key: EpisodeKey) -> Episode:
         """The episode of `key.instances` (supports..., query), augmented if `key.seed` is not None.

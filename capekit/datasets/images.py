@@ -21,6 +21,7 @@ DEFAULT = ReadSettings()
 LONGEST_SIDE = 32766
 """OpenCV warps images up to this side."""
 ORIENTATION = 0x0112
+REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 JPEG_START, JPEG_END, PNG_END = b'\xff\xd8', b'\xff\xd9', b'IEND\xaeB`\x82'
 # EXIF orientation -> quarter turns counter-clockwise, after which it is mirrored left to right or not.
 TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
@@ -47,7 +48,8 @@ class Header:
         return self.size[::-1] if self.orientation > 4 and settings.orientation == 'viewer' else self.size
 
 
-def read_image(path: str, settings: ReadSettings = DEFAULT, size: tuple[int, int] | None = None) -> np.ndarray:
+def read_image(path: str, settings: ReadSettings = DEFAULT, size: tuple[int, int] | None = None,
+               reduction: int = 1) -> np.ndarray:
     """(H, W, 3) uint8 RGB: the pixels of `cv2.imread` for an image of 8 bits per channel.
 
     Transparency is ignored. Deeper images are scaled by their number of bits. OpenCV fills what is missing of a
@@ -57,6 +59,8 @@ def read_image(path: str, settings: ReadSettings = DEFAULT, size: tuple[int, int
         path: of the file.
         settings: `orientation`, `bit_depth`, `max_pixels` and `damaged_images` are read.
         size: width, height that the annotation file states; None = not compared.
+        reduction: 2, 4 or 8 decodes a JPEG to as many times fewer pixels per side, rounded up. It must not have an
+            orientation that turns it.
 
     Raises:
         CapekitError: the file is missing, is not an image, is truncated, damaged or too large, or has another size.
@@ -65,7 +69,7 @@ def read_image(path: str, settings: ReadSettings = DEFAULT, size: tuple[int, int
     header = _read_header(path, io.BytesIO(data), settings, size)
     if settings.damaged_images == 'error':
         _check_complete(path, data)
-    image, message = _decode(data)
+    image, message = _decode(data, reduction)
     if image is None or image.dtype not in (np.uint8, np.uint16):
         raise CapekitError(f'{path}: damaged, or not an image that OpenCV can decode ({len(data)} bytes)')
     if 'Corrupt JPEG' in message and settings.damaged_images == 'error':
@@ -78,7 +82,7 @@ def read_image(path: str, settings: ReadSettings = DEFAULT, size: tuple[int, int
         turns, mirrored = TURNS.get(orientation, (0, False))
         image = np.rot90(image, turns)
         image = image[:, ::-1] if mirrored else image
-    if image.shape[1::-1] != header.seen(settings):
+    if image.shape[1::-1] != tuple(-(-side // reduction) for side in header.seen(settings)):
         raise CapekitError(f'{path}: decodes to {image.shape[1]} x {image.shape[0]} pixels, but its header says '
                            f'{header.size[0]} x {header.size[1]}')
     return cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2RGB)
@@ -192,9 +196,20 @@ def _check_complete(path: str, data: bytes):
         raise CapekitError(f'{path}: damaged or truncated image file ({one_line(error)[:80]})') from None
 
 
-def _decode(data: bytes) -> tuple[np.ndarray | None, str]:
+def can_be_reduced(path: str, settings: ReadSettings) -> bool:
+    """Whether `reduction` is possible: for a JPEG that is seen as it is stored."""
+    try:
+        with open(path, 'rb') as file:
+            return file.read(2) == JPEG_START and check_header(path, settings).orientation == 1
+    except OSError:
+        return False  # `read_image` says why
+
+
+def _decode(data: bytes, reduction: int = 1) -> tuple[np.ndarray | None, str]:
     """(H, W, 3) BGR of 8 or 16 bits as stored, None if OpenCV cannot, and what the decoder printed."""
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    if reduction > 1:
+        flags = REDUCED[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
     with _printed(os.getpid()) as lines:
         try:
             image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)

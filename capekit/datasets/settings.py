@@ -29,6 +29,9 @@ class ReadSettings:
     """Larger images are refused before they are decoded."""
     damaged_images: Literal['error', 'read'] = 'error'
     """'read' takes what OpenCV can decode of truncated and damaged images, as the released code does."""
+    jpeg_pixels: Literal['all', 'reduced'] = 'all'
+    """'reduced' decodes a JPEG at a half, a quarter or an eighth of its size where the crop has no more pixels than its
+    part of the image then: faster, but the crops differ slightly, so it is not the exact protocol."""
     outside_images: Literal['error', 'read'] = 'error'
     """'read' allows a `file_name` that leads out of the image folder: absolute, through '..' or through a link."""
 

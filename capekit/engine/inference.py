@@ -160,7 +160,9 @@ class EpisodePredictor:
             category_id = own_id
         kept: dict = {}
         for part in parts:
-            new = [number for number in part.needed if number not in kept]
+            # Instances of the same image one after the other: it is decoded once for all of them.
+            new = sorted((number for number in part.needed if number not in kept),
+                         key=self.dataset.image_numbers.__getitem__)
             part.load = [new[i:i + self.batch_size] for i in range(0, len(new), self.batch_size)]
             kept = part.needed
         return parts

@@ -17,6 +17,9 @@ from capekit.errors import CapekitError
 from capekit.progress import track
 from capekit.registry import DATA_SAMPLERS, DATASETS, EVALUATOR, LOOPS
 
+ENCODING = 4
+"""Encoding an image is about as much work as answering this many queries; read when ranks share a test."""
+
 
 @dataclass
 class EvaluationData:
@@ -50,7 +53,7 @@ class EvaluationData:
 class EpisodeLoop(BaseLoop):
     """Predicts the episodes of the sampler's plan and scores them.
 
-    The categories are divided among the ranks; every rank returns the same metrics.
+    The categories are divided among the ranks by the work that they are; every rank returns the same metrics.
 
     Args:
         runner: mmengine's runner.
@@ -115,9 +118,7 @@ class EpisodeLoop(BaseLoop):
         """Points (E, Q, Kmax, 2) and scores (E, Q, Kmax) of all ranks on the main process, None elsewhere."""
         rank, world_size = get_dist_info()
         dataset, queries = self.dataloader.dataset, self.plan.queries
-        order = {category_id: number for number, category_id in enumerate(dataset.categories)}
-        place = np.array([order[category_id] for category_id in dataset.category_ids[queries[:, 0]].tolist()])
-        mine = np.flatnonzero(place % world_size == rank)
+        mine = episodes_of_ranks(self.plan, dataset.category_ids, world_size)[rank]
         predictor = self._get_predictor()
         batches = (predictor.predict if self.keep_features else predictor.predict_pairs)(self.plan, mine)
         with autocast(enabled=self.amp):
@@ -141,6 +142,33 @@ class EpisodeLoop(BaseLoop):
                 model.module if is_model_wrapper(model) else model, data.dataset, data.batch_size, data.num_workers,
                 self.max_images, data.persistent_workers)
         return self._predictor
+
+
+def episodes_of_ranks(plan: TestPlan, category_ids: np.ndarray, ranks: int) -> list[np.ndarray]:
+    """Divide a plan among ranks so that each has about as much to do.
+
+    Categories stay whole: each image is encoded by one rank, in the batches of a run on one rank, so that answers are
+    the same bits. The largest category goes first, always to the rank that has least to do.
+
+    Args:
+        plan: E episodes.
+        category_ids: (N,) of all instances.
+        ranks: how many.
+
+    Returns:
+        per rank, ascending numbers of episodes in the plan.
+    """
+    ids = category_ids[plan.queries[:, 0]]
+    work = {}
+    for category_id in np.unique(ids):
+        own = ids == category_id
+        images = np.unique(np.concatenate((plan.supports[own], plan.queries[own]), 1))
+        work[category_id] = plan.queries[own].size + ENCODING * len(images)
+    members: list[list] = [[] for _ in range(ranks)]
+    for category_id in sorted(work, key=work.__getitem__, reverse=True):
+        least = min(members, key=lambda taken: sum(work[one] for one in taken))
+        least.append(category_id)
+    return [np.flatnonzero(np.isin(ids, taken)) for taken in members]
 
 
 def flat_metrics(report: dict) -> dict:

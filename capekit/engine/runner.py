@@ -27,6 +27,7 @@ from capekit.engine.crop_size import sized_model
 from capekit.engine.distributed import join_distributed, lock_for_all, process_errors
 from capekit.engine.finite import FiniteLossHook
 from capekit.engine.hooks import EpochSeedHook, PlainCheckpointHook, ProgressBarHook
+from capekit.engine.memory import keep_freed_memory
 from capekit.engine.options import resolve
 from capekit.engine.provenance import write_provenance
 from capekit.engine.resume import facts_of_run, resume
@@ -219,6 +220,7 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
     """
     import capekit.evaluation  # noqa: F401  registers evaluators
     init_default_scope('capekit')
+    keep_freed_memory()
     if 'train' in stages:
         _refuse_frozen(config)
     check_writable(work_dir, 'work directory', folder=True)

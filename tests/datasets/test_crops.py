@@ -135,3 +135,54 @@ def test_bytes_behind_the_image_do_no_harm(tmp_path):
     before = crops.read_image(str(path))
     path.write_bytes(path.read_bytes() + b'written by some camera' * 10)
     assert np.array_equal(crops.read_image(str(path)), before)
+
+
+@pytest.mark.parametrize('reduction', [2, 4, 8])
+def test_a_point_of_a_reduced_image_lands_where_it_does_from_the_whole(reduction):
+    matrix = crops.crop_matrix(np.array([300.0, 200.0]), 400.0, 25.0, 64)
+    centre = (reduction - 1) / 2  # of the first reduced pixel
+    points = np.array([[0.0, 0.0], [7.0, 3.0]])
+    there = crops.transform_points(points, crops.on_reduced(matrix, reduction))
+    np.testing.assert_allclose(there, crops.transform_points(points * reduction + centre, matrix))
+
+
+def _smooth(path, width, height):
+    y, x = np.mgrid[:height, :width]
+    image = np.stack((255 * x / width, 255 * y / height, 127 + 120 * np.sin(x / 40) * np.sin(y / 40)), -1)
+    assert cv2.imwrite(str(path), image.astype(np.uint8))
+
+
+@pytest.mark.parametrize('name', ['a.jpg', 'a.png'])
+def test_reduced_decoding_gives_almost_the_same_crop(tmp_path, monkeypatch, name):
+    data = content(categories=((1, 'cup', 3),), per_category=1)
+    data['images'][0].update(file_name=name, width=403, height=301)
+    data['annotations'][0].update(bbox=[10, 10, 300, 250])
+    _smooth(tmp_path / name, 403, 301)
+    sizes = []
+    warp = crops.warp
+    monkeypatch.setattr(crops, 'warp', lambda image, *args: sizes.append(image.shape[1]) or warp(image, *args))
+    file = write(tmp_path / 'ann.json', data)
+    exact, reduced, large = (
+        MP100Dataset(file, tmp_path, image_size=size, jpeg_pixels=pixels).crop(0)
+        for size, pixels in ((64, 'all'), (64, 'reduced'), (256, 'reduced')))
+    # The square has 375 pixels: a quarter of them is more than 64. PNGs are decoded whole.
+    assert sizes == [403, -(-403 // 4) if name == 'a.jpg' else 403, 403]
+    np.testing.assert_array_equal(exact.points, reduced.points)
+    inside = slice(8, -8)  # the squares' edges lie outside the image, where reduced pixels are wider
+    assert np.abs(exact.image.astype(int) - reduced.image)[inside, inside].mean() < 3
+    assert large.image.shape == (256, 256, 3)
+
+
+def test_an_image_with_several_instances_is_decoded_once(tmp_path, monkeypatch):
+    data = content(categories=((1, 'cup', 3),), per_category=4)
+    for annotation in data['annotations'][:3]:
+        annotation['image_id'] = data['images'][0]['id']
+    file, images = write(tmp_path / 'ann.json', data), write_images(tmp_path, data)
+    dataset, read = MP100Dataset(file, images, image_size=32), []
+    decode = crops.read_image
+    monkeypatch.setattr(crops, 'read_image', lambda path, *args: read.append(path) or decode(path, *args))
+    order = np.argsort(dataset.image_numbers, kind='stable')
+    kept = [dataset.crop(i) for i in order]
+    assert len(read) == 2 and dataset.image_numbers.tolist() == [0, 0, 0, 1]
+    for i, crop in zip(order, kept, strict=True):
+        np.testing.assert_array_equal(crop.image, MP100Dataset(file, images, image_size=32).crop(i).image)

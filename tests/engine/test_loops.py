@@ -7,7 +7,8 @@ import pytest
 from coco_files import content, write, write_images
 from mean_colour import MeanColour
 
-from capekit.engine.loops import EpisodeTestLoop, EpisodeValLoop
+from capekit.datasets import TestPlan
+from capekit.engine.loops import ENCODING, EpisodeTestLoop, EpisodeValLoop, episodes_of_ranks
 from capekit.errors import CapekitError
 from capekit.evaluation import EpisodeEvaluator, evaluate
 from capekit.registry import EVALUATOR
@@ -52,11 +53,33 @@ def test_ranks_share_the_categories(data, monkeypatch):
         monkeypatch.setattr('capekit.engine.loops.get_dist_info', lambda rank=rank: (rank, 2))
         monkeypatch.setattr('capekit.engine.loops.all_gather_object', lambda share: shares.append(share) or [share])
         make_loop(data)._predict()
-    assert sorted(number for numbers, *_ in shares[0] for number in numbers) == [0, 1, 4, 5]
+    taken = [sorted(number for numbers, *_ in share for number in numbers) for share in shares]
+    assert sorted(map(len, taken)) == [2, 4] and sorted(sum(taken, [])) == list(range(6))
     monkeypatch.setattr('capekit.engine.loops.all_gather_object', lambda _: shares)
     points, scores = make_loop(data)._predict()
     np.testing.assert_array_equal(points, whole.points)
     np.testing.assert_array_equal(scores, whole.scores)
+
+
+@pytest.mark.parametrize('ranks', [1, 2, 3])
+def test_categories_of_different_sizes_are_divided_by_work(ranks):
+    rng = np.random.default_rng(0)
+    names, sizes = (5, 3, 9, 1, 2, 8), [40, 200, 10, 60, 20, 70]
+    ids = np.repeat(names, sizes)
+    rows = np.concatenate([rng.choice(np.flatnonzero(ids == name), (100, 4)) for name in names])
+    plan = TestPlan(rows[:, :1], rows[:, 1:])
+    parts = episodes_of_ranks(plan, ids, ranks)
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(600))
+    held = [set(ids[plan.queries[numbers, 0]].tolist()) for numbers in parts]
+    assert sum(map(len, held)) == 6
+    work = [3 * len(numbers) + ENCODING * len(np.unique(plan.rows[np.repeat(np.isin(np.arange(600), numbers), 3)]))
+            for numbers in parts]
+    assert max(work) < 1.25 * sum(work) / ranks
+
+
+def test_more_ranks_than_categories():
+    parts = episodes_of_ranks(TestPlan(np.array([[0], [1]]), np.array([[1], [0]])), np.array([1, 1]), 3)
+    assert [len(numbers) for numbers in parts] == [2, 0, 0]
 
 
 @pytest.mark.parametrize('persistent', [True, False])

@@ -95,6 +95,17 @@ def test_plain_loop_workers_and_parts_give_the_same(config, checkpoint, tmp_path
         np.testing.assert_allclose(dumps[name]['scores'], dumps['kept']['scores'], atol=1e-5)
 
 
+def test_mixed_precision(config, checkpoint, tmp_path, tool):
+    dumps = []
+    for option in ([], ['--amp']):
+        dump = tmp_path / f'{len(option)}.npz'
+        status, _, err = tool('test', config, checkpoint, '--work-dir', tmp_path, '--dump', dump, *option)
+        assert status == 0, err
+        dumps.append(np.load(dump)['points'])
+    apart = np.nanmax(np.abs(dumps[0] - dumps[1]))
+    assert 0 < apart < 5  # of 40 pixels
+
+
 def test_two_processes_score_as_one(config, checkpoint, tmp_path, tool, repo):
     assert tool('test', config, checkpoint, '--work-dir', tmp_path / 'one')[0] == 0
     path = f'{os.path.dirname(sys.executable)}{os.pathsep}{os.environ["PATH"]}'

@@ -46,7 +46,7 @@ class DecoderLayer(nn.Module):
         placed = tokens + position
         tokens = self.self_attention(tokens, placed, placed, tokens, masked)
         return self.feed_forward(self.cross_attention(
-            tokens, torch.cat((tokens, position), -1), torch.cat((pixels, pixel_position), -1), pixels))
+            tokens, torch.cat((tokens, position), -1), pixels, pixels, key_position=pixel_position))
 
 
 @MODELS.register_module()
@@ -113,8 +113,9 @@ class CapeFormerHead(nn.Module):
         return dict(keypoints=heatmap_pooling(maps[-1], heatmaps), seen=seen)
 
     def encode_query(self, maps: list) -> dict:
-        """`pixels` (N, C, H, W): the coarsest map, projected."""
-        return dict(pixels=self.query_projection(maps[-1]))
+        """`pixels` (N, C, H, W): the coarsest map, projected; and what matching computes `ahead`."""
+        pixels = self.query_projection(maps[-1])
+        return dict(self.matching.ahead(pixels), pixels=pixels)
 
     def prepare(self, support: dict, task: Task) -> dict:
         """`tokens` (B, K, C), the mean over the shots, and `mask` (B, K) bool, the keypoints that every support sees.
@@ -135,7 +136,7 @@ class CapeFormerHead(nn.Module):
         """
         mask = state['mask']
         identifiers = self.identifiers[:mask.shape[1]].expand_as(state['tokens'])
-        match = self.matching(query['pixels'], state['tokens'], identifiers, mask)
+        match = self.matching(query['pixels'], state['tokens'], identifiers, mask, query)
         layers = None
         if self.decoder:
             layers = self._decode(match.pixels, match.pixel_position, match.tokens, identifiers, masked_keys(mask),

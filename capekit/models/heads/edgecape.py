@@ -112,8 +112,9 @@ class EdgeCapeHead(nn.Module):
         return features if self.stage == 'base' else dict(features, pixels=self.predictor.projection(maps[-1]))
 
     def encode_query(self, maps: list) -> dict:
-        """`pixels` (N, C, H, W): the coarsest map, projected."""
-        return dict(pixels=self.query_projection(maps[-1]))
+        """`pixels` (N, C, H, W): the coarsest map, projected; and what matching computes `ahead`."""
+        pixels = self.query_projection(maps[-1])
+        return dict(self.matching.ahead(pixels), pixels=pixels)
 
     def prepare(self, support: dict, task: Task) -> dict:
         """With P = `num_slots`: `tokens` (B, P, C); `mask` (B, P) bool, the keypoints that every support sees;
@@ -143,7 +144,7 @@ class EdgeCapeHead(nn.Module):
         stage on, also `reconstructed` (B, K, 2), the points of a pass in which part of the keypoints was hidden.
         """
         mask, tokens = state['mask'], state['tokens']
-        match = self.matching(query['pixels'], tokens, torch.zeros_like(tokens), mask)
+        match = self.matching(query['pixels'], tokens, torch.zeros_like(tokens), mask, query)
         start, slots = match.extras['peaks'], state['slots'].shape[1]
         graph = Graph(mask, state['graph'], state.get('powers'))
         layers = self.decoder(match.tokens, start, match.pixels, match.pixel_position, graph).points[:, :, :slots]

@@ -85,8 +85,9 @@ class GraphCapeHead(nn.Module):
         return dict(keypoints=heatmap_pooling(self._enlarged(maps), heatmaps), seen=seen, points=points)
 
     def encode_query(self, maps: list) -> dict:
-        """`pixels` (N, C, H, W): the enlarged map, projected."""
-        return dict(pixels=self.query_projection(self._enlarged(maps)))
+        """`pixels` (N, C, H, W): the enlarged map, projected; and what matching computes `ahead`."""
+        pixels = self.query_projection(self._enlarged(maps))
+        return dict(self.matching.ahead(pixels), pixels=pixels)
 
     def prepare(self, support: dict, task: Task) -> dict:
         """`tokens` (B, K, C), `mask` (B, K) bool, the keypoints that every support sees, and `graph` (B, K, K).
@@ -104,7 +105,7 @@ class GraphCapeHead(nn.Module):
     def answer(self, state: dict, query: dict) -> Prediction:
         """Answer B queries; see `models/heads/__init__.py`. `extras` as CapeFormer's."""
         mask, tokens = state['mask'], state['tokens']
-        match = self.matching(query['pixels'], tokens, torch.zeros_like(tokens), mask)
+        match = self.matching(query['pixels'], tokens, torch.zeros_like(tokens), mask, query)
         layers = self.decoder(match.tokens, match.extras['peaks'], match.pixels, match.pixel_position,
                               Graph(~masked_keys(mask), state['graph'])).points
         return Prediction(points=layers[-1], scores=match.scores, layers=layers, extras=dict(match.extras, mask=mask))

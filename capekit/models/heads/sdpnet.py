@@ -155,9 +155,10 @@ class SDPNetHead(nn.Module):
 
     def encode_query(self, maps: list) -> dict:
         """`coarse` (N, C, h, w), projected; `fine` (N, C_in, H, W), if it is used, is not: it is eight times smaller
-        this way, and evaluation keeps it for every image.
+        this way, and evaluation keeps it for every image; and what matching computes `ahead`.
         """
-        query = dict(coarse=self.query_projection(maps[-1]))
+        coarse = self.query_projection(maps[-1])
+        query = dict(self.matching.ahead(coarse), coarse=coarse)
         if self.fine_projection is not None:
             query['fine'] = maps[0]
         return query
@@ -216,7 +217,7 @@ class SDPNetHead(nn.Module):
         if structure is not None:
             extras['edge_density'] = edge_density(structure, mask)
         identifiers = self.identifiers[:mask.shape[1]].expand_as(semantic)
-        match = self.matching(query['coarse'], semantic, identifiers, mask)
+        match = self.matching(query['coarse'], semantic, identifiers, mask, query)
         extras.update(match.extras)
 
         if self.fine_projection is None:

@@ -91,8 +91,8 @@ class GraphDecoderLayer(nn.Module):
         if self.bias_mlp is not None and graph.powers is not None:
             bias = self.bias_mlp(graph.powers.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         tokens = self.self_attention(tokens, query, query, tokens, masked_keys(graph.counted), bias)
-        tokens = self.cross_attention(tokens, torch.cat((tokens, position), -1),
-                                      torch.cat((pixels, pixel_position), -1), pixels)
+        tokens = self.cross_attention(tokens, torch.cat((tokens, position), -1), pixels, pixels,
+                                      key_position=pixel_position)
         return self.feed_forward(tokens, graph.counted, graph.weights)
 
 
