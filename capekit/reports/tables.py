@@ -79,8 +79,9 @@ def _table(papers: Papers, rows: list[Row], runs: Sequence[FinishedRun]) -> Pape
     if len(set(shots)) > 1:
         result.headers.append('shots')
     layout: list = []
-    for column in columns:
-        layout.append((column, None))
+    for number, column in enumerate(columns):
+        if any(row.published[number] is not None for row in rows):
+            layout.append((column, None))
         if any(run.on == 'mp100' for run in used):
             layout.append((column, 'mp100'))
     if any(run.on == 'synthetic' for run in used):
