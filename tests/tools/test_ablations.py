@@ -40,8 +40,6 @@ def _commands(repo, *without) -> list:
 
 @pytest.mark.slow
 def test_the_page(tool, repo, folder):
-    pytest.importorskip('capekit.commands.compare')
-    pytest.importorskip('capekit.commands.report')
     commands = _commands(repo, 'synthesize', 'slurm', 'configs/papers.yml')
     assert [line[0] for line in commands] == ['train', 'train', 'test', 'test', 'compare', 'sweep', 'compare',
                                              'report']
