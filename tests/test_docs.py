@@ -37,7 +37,8 @@ NOT_RUN = {
     r'\b(CONFIG|CHECKPOINT|ANNOTATIONS)\b|(PUBLISHED|THEIRS|theirs|epoch_100)\.pth':
         "a user's own files; tests/tools run these commands on small ones",
     r'(train|test)(\.py)? configs/synthetic/': 'minutes; tests/tools train and test smaller copies of these configs',
-    r'benchmark\.py': 'minutes; tests/tools/test_benchmarks.py runs it with less',
+    r'(benchmark|crop_speed|cost_growth)\.py': 'minutes; tests/tools/test_benchmarks.py runs them with less',
+    r'compare_speed\.py': 'needs two checkouts',
     r'-m tests\.reliability': 'minutes; tests/reliability runs it with less',
     r'\bmy/|my_config\.py|predictions\.npz|flies_labelled|my/labelled': 'run on the page that says more about it: '
                                                                        'get_started, your_data, protocol',

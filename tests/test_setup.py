@@ -129,7 +129,8 @@ def test_source_file_repeats_the_pins_of_requirements():
         assert pins[requirement.name] == requirement.specifier
 
 
-@pytest.mark.parametrize(('folder', 'extras'), [('capekit', ('lite',)), ('tools', ('dev',)), ('tests', ('dev',))])
+@pytest.mark.parametrize(('folder', 'extras'), [
+    ('capekit', ('lite',)), ('tools', ('dev',)), ('tests', ('dev', 'docs'))])
 def test_every_import_is_declared(folder, extras):
     """On every Python, so whatever is imported must be declared without a condition; mmpose is optional."""
     known = chosen(declared(*extras), '3.14').keys() | {'mmpose', 'pip', 'tomllib'}

@@ -152,10 +152,11 @@ def test(method: str, config: Config, options: dict, epochs: int | None, shots: 
     """Run tools/test.py; returns its report."""
     work_dir, sampler = args.work_dir / method, config.test_dataloader.sampler
     checkpoint = [work_dir / f'epoch_{epochs}.pth'] if epochs else []
+    report = work_dir / f'test_{shots}shot.json'
     run_command(f'testing {method}, {shots} shot', 'test', find_config(method), *checkpoint,
-             '--work-dir', work_dir, '--shots', shots, '--episodes', sampler.episodes, '--queries', sampler.queries,
-             '--cfg-options', *as_arguments(options))
-    return json.loads((work_dir / f'test_{shots}shot.json').read_text())
+                '--work-dir', work_dir, '--out', report, '--shots', shots, '--episodes', sampler.episodes,
+                '--queries', sampler.queries, '--cfg-options', *as_arguments(options))
+    return json.loads(report.read_text())
 
 
 def copy_report(dataset: MP100Dataset, sampler: ConfigDict, shots: int) -> dict:

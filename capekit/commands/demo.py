@@ -38,8 +38,8 @@ def main() -> None:
         run_command('training CapeFormer', 'train', CONFIG, '--work-dir', args.work_dir, '--cfg-options', *root)
     for shots in SHOTS:
         run_command(f'testing on unseen categories, {shots} shot', 'test', CONFIG, checkpoint, '--shots', shots,
-                 '--work-dir', args.work_dir, '--show-dir', args.work_dir / f'images_{shots}shot',
-                 '--cfg-options', *root)
+                    '--work-dir', args.work_dir, '--out', args.work_dir / f'test_{shots}shot.json', '--show-dir',
+                    args.work_dir / f'images_{shots}shot', '--cfg-options', *root)
     result = results(args.work_dir, args.data, config.test_dataloader.sampler)
     table = markdown(result)
     write_json(args.work_dir / 'results.json', result)

@@ -36,7 +36,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--dump', metavar='FILE', help='write rows, predicted points and their scores to an .npz file')
     parser.add_argument('--show-dir', metavar='DIR',
                         help='draw worst, median, best and random queries of every category, and a page of them')
-    parser.add_argument('--out', metavar='FILE', help='the JSON report; default: WORK_DIR/<stage>_<shots>shot.json')
+    parser.add_argument('--out', metavar='FILE', help='the JSON report; default: WORK_DIR/<stage>_<shots>shot.json, '
+                                                      'with a longer name where that is of other episodes')
     return parser.parse_intermixed_args()  # a checkpoint may follow the options
 
 
@@ -60,11 +61,10 @@ def main() -> None:
     if args.checkpoint is None and not getattr(getattr(estimator, 'head', None), 'frozen', False):
         raise CapekitError(f'{args.config} has parameters to train: name a checkpoint after it')
     runner = build_runner(config, ['test'], work_dir, args.launcher, model=estimator)
-    report = Path(args.out or f'{work_dir}/{args.stage}_{runner.test_loop.plan.shots}shot.json')
-    lock = lock_for_all(str(report.with_name(f'.{report.name}.lock')), f'report {report}')
     source = source_of(args, runner.test_loop)
-    if args.out is None:
-        refuse_other_episodes(report, source)
+    report = Path(args.out) if args.out else report_path(
+        Path(f'{work_dir}/{args.stage}_{source["shots"]}shot.json'), source)
+    lock = lock_for_all(str(report.with_name(f'.{report.name}.lock')), f'report {report}')
     runner.test()
     if lock is not None:
         visualizer = runner.visualizer if config.get('visualizer') else None
@@ -99,24 +99,25 @@ def source_of(args: argparse.Namespace, loop) -> dict:
                 queries=loop.plan.queries.shape[1], **drawn)
 
 
-def refuse_other_episodes(report: Path, source: dict) -> None:
-    """A short test must not replace the report of a long one.
+def report_path(usual: Path, source: dict) -> Path:
+    """`usual`, or where a report of other episodes is there, a name that says which these are: none replaces another.
 
     Raises:
-        CapekitError: there is a report, of other episodes; names what differs.
+        CapekitError: what is at `usual` is not a report.
     """
-    if not report.is_file():
-        return
+    if not usual.is_file():
+        return usual
     try:
-        before = json.loads(report.read_text(encoding='utf-8'))['source']
-        differing = [name for name in ('ann_files', 'instances', 'episodes', 'seed', 'queries')
+        before = json.loads(usual.read_text(encoding='utf-8'))['source']
+        differing = [name for name in ('instances', 'episodes', 'seed', 'queries')
                      if before.get(name) != source.get(name)]
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise CapekitError(f'{report}: not a report; name another file by --out') from None
-    if differing:
-        name = differing[0]
-        raise CapekitError(f'{report} is of other episodes ({name}: {before.get(name)!r:.60}, now '
-                           f'{source.get(name)!r:.60}); name another file by --out, or --work-dir')
+        raise CapekitError(f'{usual}: not a report; name another file by --out') from None
+    if not differing:
+        return usual
+    parts = [f'{source["instances"][:8]}'] if 'instances' in differing else []
+    parts += [f'{source[name]}{name}' for name in ('episodes', 'queries', 'seed') if name in source]
+    return usual.with_name('_'.join([usual.stem, *parts]) + usual.suffix)
 
 
 def write_results(args: argparse.Namespace, loop, report: Path, source: dict, visualizer=None) -> None:

@@ -69,3 +69,15 @@ def test_configs_that_cost_the_same_are_one_row():
     table = complexity_table(dict(records=records))
     assert table.count('\n| ') == 2 and '| a_r50    |' in table and '|              8 |' in table and '| b_r50' in table
     assert table.endswith('\n\nThe same as `a_r50`: `a-long_r50`.')
+
+
+def test_speed_of_crops(tool):
+    status, out, err = tool('analysis/crop_speed', '--images', 1)
+    assert status == 0 and out.count('crops per CPU second') == 5, err
+
+
+def test_growth_of_costs(tool, repo, tmp_path):
+    name = str(repo / 'configs/synthetic/matching_lite0_synthetic_1shot.py')
+    status, out, err = tool('analysis/cost_growth', tmp_path / 'growth.png', name)
+    assert status == 0 and out.count(name) == 4, err
+    assert (tmp_path / 'growth.png').read_bytes().startswith(b'\x89PNG')

@@ -6,14 +6,16 @@ Random images and weights; an episode of 15 queries, 1 shot, 17 keypoints and th
 changes at a time. CPU time of one thread, the fastest of three. Prints the values.
 """
 
-import sys
+import argparse
 import time
 
 import matplotlib.pyplot as plt
 import torch
 
 from capekit.apis import init_estimator
+from capekit.cli import run
 from capekit.engine.config import load_config
+from capekit.files import check_writable
 from capekit.structures import Task
 
 USUAL = dict(shots=1, keypoints=17, queries=15)
@@ -37,10 +39,14 @@ def milliseconds(estimator, shots: int, keypoints: int, queries: int, crop: int)
 
 
 def main() -> None:
-    out, *names = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('out', metavar='OUT.png')
+    parser.add_argument('configs', nargs='+', metavar='CONFIG')
+    args = parser.parse_args()
+    check_writable(args.out, 'OUT.png')
     torch.set_num_threads(1)
     _, axes = plt.subplots(1, len(VALUES), figsize=(10, 2.6), sharey=True)
-    for name in names:
+    for name in args.configs:
         config = load_config(name)
         estimator = init_estimator(config, device='cpu')
         usual = dict(USUAL, crop=config.test_dataloader.dataset.image_size)
@@ -52,8 +58,8 @@ def main() -> None:
     axes[0].set_ylabel('ms per episode')
     axes[0].set_ylim(bottom=0)
     axes[0].legend()
-    plt.savefig(out, dpi=80, bbox_inches='tight')
+    plt.savefig(args.out, dpi=80, bbox_inches='tight')
 
 
 if __name__ == '__main__':
-    main()
+    run(main)
