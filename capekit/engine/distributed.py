@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import traceback
 from collections.abc import Iterator
 
 import torch
@@ -91,6 +92,11 @@ def leave_distributed() -> None:
         torch.distributed.destroy_process_group()
 
 
+def _lost_worker(error: Exception) -> CapekitError:
+    return CapekitError(f'{first_line(error)}: a process that loads images died, often for lack of memory; '
+                        'train_dataloader.num_workers says how many there are')
+
+
 @contextlib.contextmanager
 def process_errors() -> Iterator[None]:
     """Turns the death of a data loader worker, or of another process of the run, into a CapekitError."""
@@ -98,10 +104,14 @@ def process_errors() -> Iterator[None]:
         yield
     except CapekitError:
         raise
+    except (ConnectionError, EOFError, FileNotFoundError) as error:
+        # It died between announcing a batch and handing over its memory.
+        if any(frame.filename.endswith('resource_sharer.py') for frame in traceback.extract_tb(error.__traceback__)):
+            raise _lost_worker(error) from None
+        raise
     except RuntimeError as error:
         if re.match(r'DataLoader worker \(pid', str(error)):
-            raise CapekitError(f'{first_line(error)}: a process that loads images died, often for lack of memory; '
-                               'train_dataloader.num_workers says how many there are') from None
+            raise _lost_worker(error) from None
         if is_distributed() and _LOST_PEER.search(str(error)):
             raise CapekitError('another process of this run has ended; its message says why '
                                f'({first_line(error)[:120]})') from None

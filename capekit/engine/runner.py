@@ -7,7 +7,6 @@ import itertools
 import logging
 import os
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from capekit.engine.crop_size import sized_model
 from capekit.engine.distributed import join_distributed, lock_for_all, process_errors
 from capekit.engine.finite import FiniteLossHook
 from capekit.engine.hooks import EpochSeedHook, PlainCheckpointHook, ProgressBarHook
+from capekit.engine.logs import compiler_or_none, fall_silent
 from capekit.engine.memory import keep_freed_memory
 from capekit.engine.options import resolve
 from capekit.engine.provenance import write_provenance
@@ -66,8 +66,12 @@ class CapeRunner(Runner):
         for handler in logger.handlers:
             if type(handler) is logging.StreamHandler:
                 handler.addFilter(lambda record: not self._FILE_ONLY.match(record.getMessage()))
-            handler.handleError = functools.partial(_give_up, handler)
+            handler.handleError = functools.partial(fall_silent, handler)
         return logger
+
+    def _log_env(self, env_cfg):
+        with compiler_or_none():
+            super()._log_env(env_cfg)
 
     def scale_lr(self, optim_wrapper, auto_scale_lr=None):
         """As mmengine's, which forgets that batches are accumulated."""
@@ -287,14 +291,3 @@ def _refuse_frozen(config: Config) -> None:
     if target is not None and getattr(target, 'frozen', False):
         raise CapekitError(f'config {config.filename}: {target.__name__} has nothing to train; test it without a '
                            'checkpoint: tools/test.py CONFIG')
-
-
-def _give_up(handler: logging.Handler, record: logging.LogRecord) -> None:
-    """What a log handler does where it cannot write: fall silent, so that the run itself goes on."""
-    error = sys.exc_info()[1]
-    if not isinstance(error, (OSError, ValueError)) or not isinstance(handler, logging.StreamHandler):
-        logging.Handler.handleError(handler, record)
-        return
-    if isinstance(handler, logging.FileHandler):
-        print(f'warning: {handler.baseFilename}: the log cannot be written ({error})', file=sys.stderr)
-    handler.stream = open(os.devnull, 'w')
