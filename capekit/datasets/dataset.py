@@ -58,8 +58,9 @@ class MP100Dataset(Dataset):
         missing_images: 'error', or 'skip' to leave out, and log, instances whose image file is missing.
         crop_cache: settings of a `CropCache`, which keeps crops in a file instead of decoding images in every epoch;
             None = none.
-        skeleton_base, box_format, visibility, orientation, bit_depth, max_pixels, damaged_images, jpeg_pixels,
-            outside_images: how files are read where more than one reading is possible, see `settings.ReadSettings`.
+        skeleton_base, box_format, visibility, orientation: how files are read where more than one reading is possible,
+            see `settings.ReadSettings`.
+        bit_depth, max_pixels, damaged_images, jpeg_pixels, outside_images: the same of images.
 
     Attributes:
         categories: dict id -> `Category`, in file order.
