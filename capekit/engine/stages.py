@@ -24,7 +24,7 @@ class TrainingStagesHook(Hook):
         warmup_factor: of the rate in the first of them.
 
     Raises:
-        CapekitError: when training starts: a head without stages, a run in several processes.
+        CapekitError: when training starts: a head without stages.
     """
 
     @checked
@@ -32,11 +32,8 @@ class TrainingStagesHook(Hook):
         self.stages, self.warmup, self.warmup_factor = dict(stages), warmup, warmup_factor
 
     def before_train(self, runner) -> None:
-        if is_model_wrapper(runner.model):
-            # The wrapper has fixed which parameters it synchronises.
-            raise CapekitError('TrainingStagesHook: one process only; on several, train one stage a run: '
-                               'model.head.stage=NAME custom_hooks=[] load_from=CHECKPOINT')
-        if not hasattr(getattr(runner.model, 'head', None), 'set_stage'):
+        self._stage: str | None = None
+        if not hasattr(getattr(_bare(runner.model), 'head', None), 'set_stage'):
             raise CapekitError('TrainingStagesHook: the head of this model has no stages')
         self._rates = [group.setdefault('initial_lr', group['lr']) for group in runner.optim_wrapper.param_groups]
         spans = ', '.join(f'{stage} from epoch {begin + 1}' for begin, stage in self._begins(runner.max_epochs))
@@ -44,7 +41,12 @@ class TrainingStagesHook(Hook):
 
     def before_train_epoch(self, runner) -> None:
         begin, stage = max(start for start in self._begins(runner.max_epochs) if start[0] <= runner.epoch)
-        runner.model.head.set_stage(stage)
+        model = _bare(runner.model)
+        model.head.set_stage(stage)
+        if model is not runner.model and stage != self._stage:
+            # The wrapper has fixed which parameters it synchronises: those that learned when it was made.
+            runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
+        self._stage = stage
         self._first = begin * len(runner.train_dataloader)
         if runner.iter == self._first:  # not where a run is resumed within the epoch
             runner.optim_wrapper.optimizer.state = defaultdict(dict)
@@ -59,3 +61,8 @@ class TrainingStagesHook(Hook):
         parts = list(self.stages.values())
         ends = [round(epochs * sum(parts[:number + 1]) / sum(parts)) for number in range(len(parts))]
         return [(begin, stage) for begin, end, stage in zip([0, *ends], ends, self.stages, strict=False) if begin < end]
+
+
+def _bare(model):
+    """The model without the wrapper of a distributed run."""
+    return model.module if is_model_wrapper(model) else model

@@ -74,6 +74,45 @@ def test_a_head_without_stages_is_named(runner):
         TrainingStagesHook(dict(a=1)).before_train(runner)
 
 
+class Halves(nn.Module):
+    """One half learns in each stage."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(1, 1), nn.Linear(1, 1)
+
+    def set_stage(self, stage):
+        self.a.requires_grad_(stage == 'a')
+        self.b.requires_grad_(stage == 'b')
+
+    def forward(self, value):
+        return self.a(value) + self.b(value)
+
+
+def test_processes_synchronise_what_learns_in_a_stage(runner, tmp_path):
+    """A wrapper that was made for all parameters waits for gradients that never come, and knows none that come later."""
+    torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path}/meet', rank=0, world_size=1)
+    try:
+        model = nn.ModuleDict(dict(head=Halves()))
+        model.head, model.forward = model['head'], model['head'].forward
+        learning = []
+
+        def wrap(config, model):
+            learning.append({name.split('.')[1] for name, value in model.named_parameters() if value.requires_grad})
+            return torch.nn.parallel.DistributedDataParallel(model)
+        runner.model, runner.cfg, runner.wrap_model = wrap(None, model), {}, wrap
+        hook = TrainingStagesHook(dict(a=2, b=1))
+        hook.before_train(runner)
+        for epoch in range(3):
+            runner.epoch, runner.iter = 2 * epoch, 8 * epoch
+            hook.before_train_epoch(runner)
+            for _ in range(2):  # the second forward fails where the first waits for gradients
+                runner.model(torch.ones(1)).backward()
+        assert learning == [{'a', 'b'}, {'a'}, {'b'}]
+    finally:
+        torch.distributed.destroy_process_group()
+
+
 def test_a_run_resumed_within_the_first_epoch_of_a_stage_keeps_its_optimiser(runner):
     hook = TrainingStagesHook(dict(a=2, b=1))
     _run(hook, runner)
