@@ -81,3 +81,11 @@ def test_no_run_of_ten_lines_stands_twice():
             run = tuple(line for _, line in lines[start:start + RUN])
             places[run].append(f'{path.relative_to(ROOT)}:{lines[start][0]}')
     assert not [where for where in places.values() if len(where) > 1]
+
+
+def test_modules_of_tests_have_names_of_their_own():
+    """They are imported by name alone: of two with the same name, pytest takes the first for both."""
+    seen = defaultdict(list)
+    for path in sorted((ROOT / 'tests').rglob('*.py')):
+        seen[path.name].append(str(path.relative_to(ROOT)))
+    assert not {name: paths for name, paths in seen.items() if len(paths) > 1 and name != 'conftest.py'}

@@ -90,7 +90,7 @@ class Halves(nn.Module):
 
 
 def test_processes_synchronise_what_learns_in_a_stage(runner, tmp_path):
-    """A wrapper that was made for all parameters waits for gradients that never come, and knows none that come later."""
+    """A wrapper made for all parameters would wait for gradients that never come."""
     torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path}/meet', rank=0, world_size=1)
     try:
         model = nn.ModuleDict(dict(head=Halves()))

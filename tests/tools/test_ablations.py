@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 from coco_files import content, write, write_images
-from test_sweep import OPTIONS
+from test_sweep_command import OPTIONS
 
 EPOCHS = 2
 
