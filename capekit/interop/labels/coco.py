@@ -20,7 +20,7 @@ def read_coco(path: str, *, category: str | int | None = None, skeleton_base: in
         path: the file.
         category: its name or id; may be None where the file has only one.
         skeleton_base: 0 or 1, the number of the first keypoint in `skeleton`. None is what the file's `info` says, as
-            in those that capekit writes, else 0.
+            in those that capekit writes, else what fits, and 0 where both do; both are announced.
     """
     content, _ = read_annotation_file(path)
     return from_content(path, content, category, skeleton_base, usual_base=0)
@@ -90,7 +90,9 @@ def _links(path: str, content: dict, record: dict, count: int, base: int | None,
     if base is None:
         base = content['info'].get('skeleton_base') if isinstance(content.get('info'), dict) else None
     if base is None:
-        base = usual_base
+        base = fitting[0] if len(fitting) == 1 else usual_base
+        if base != usual_base:
+            announce(f'{path}: {where} counts from {base}, and is read so')
         if links and len(fitting) == 2:
             announce(f'{path}: {where} may count from 0 or from 1; taken from {base}, which is usual for this format '
                      '(skeleton_base=, --skeleton-base)')

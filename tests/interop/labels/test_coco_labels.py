@@ -83,6 +83,15 @@ def test_links_that_fit_both_are_announced(tmp_path, announced):
     assert 'taken from 1' in announced[1]
 
 
+def test_links_that_fit_one_base_are_read_so(tmp_path, announced):
+    path = _file(tmp_path, _cups([[1, 2], [2, 3]]))
+    assert read(path, 'coco').links.tolist() == [[0, 1], [1, 2]]
+    assert "the skeleton of 'cup' counts from 1, and is read so" in announced[0]
+    path = _file(tmp_path, _cups([[0, 1]]))
+    assert read(path, 'cvat').links.tolist() == [[0, 1]]
+    assert "the skeleton of 'cup' counts from 0, and is read so" in announced[1]
+
+
 def test_our_own_files_say_what_links_count_from(flies, tmp_path, announced):
     flies.links = np.array([[1, 2]])
     for base in (0, 1):
@@ -93,7 +102,7 @@ def test_our_own_files_say_what_links_count_from(flies, tmp_path, announced):
 
 
 @pytest.mark.parametrize(('change', 'message'), [
-    (lambda d: d['categories'][0].update(skeleton=[[1, 3]]), 'goes from 1 to 3, which does not count 3 keypoints'),
+    (lambda d: d['categories'][0].update(skeleton=[[0, 3]]), 'goes from 0 to 3, which does not count 3 keypoints'),
     (lambda d: d['categories'][0].update(skeleton=[[1, '2']]), 'not pairs of keypoint numbers'),
     (lambda d: d['annotations'][0].update(keypoints=[1, 2, 2]), 'annotation 100 has 3 keypoint values; expected'),
     (lambda d: d['annotations'][0].update(keypoints=[1, 2, 5] * 3), r'annotation 100 has v = \[5.0'),
