@@ -115,7 +115,7 @@ def report_path(usual: Path, source: dict) -> Path:
         raise CapekitError(f'{usual}: not a report; name another file by --out') from None
     if not differing:
         return usual
-    parts = [f'{source["instances"][:8]}'] if 'instances' in differing else []
+    parts = [source['instances'][:8]] if 'instances' in differing else []
     parts += [f'{source[name]}{name}' for name in ('episodes', 'queries', 'seed') if name in source]
     return usual.with_name('_'.join([usual.stem, *parts]) + usual.suffix)
 

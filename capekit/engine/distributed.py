@@ -5,10 +5,13 @@ import os
 import re
 import traceback
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from mmengine.dist import barrier, broadcast_object_list, init_dist, is_distributed, is_main_process
+from mmengine.model import is_model_wrapper
 from mmengine.utils.dl_utils import set_multi_processing
+from torch import nn
 
 from capekit.checkpoint import first_line
 from capekit.errors import CapekitError
@@ -21,6 +24,11 @@ _ENVIRONMENT = dict(
     slurm=(('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'), 'srun (tools/slurm_train.sh)'),
     mpi=(('OMPI_COMM_WORLD_LOCAL_RANK', 'OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE'), 'mpirun'))
 _LOST_PEER = re.compile(r'gloo|nccl|Connection (closed|reset)|Broken pipe|store', re.IGNORECASE)
+
+
+def unwrapped(model: nn.Module) -> Any:
+    """The model without the wrapper of a distributed run."""
+    return model.module if is_model_wrapper(model) else model
 
 
 def check_launcher(launcher: str) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from capekit.checkpoint import not_finite, plain, save_checkpoint
+from capekit.engine.distributed import unwrapped
 from capekit.engine.hooks import random_state
 from capekit.errors import CapekitError
 from capekit.registry import HOOKS
@@ -76,7 +76,7 @@ class FiniteLossHook(Hook):
             self._stop(runner, f'{len(broken)} parameters are not finite, e.g. {broken[0]!r}')
 
     def _stop(self, runner, what: str) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         rank = f'_rank{get_rank()}' if get_rank() else ''
         number, epoch = self._place['iter'] + 1, self._place['epoch'] + 1
         path = os.path.join(runner.work_dir, f'not_finite_iter{number}{rank}.pt')

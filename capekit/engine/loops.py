@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 from mmengine.dist import all_gather_object, broadcast, broadcast_object_list, get_dist_info, is_main_process
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, autocast
 from torch.utils.data import Dataset
 
 from capekit.choices import Count, Size
 from capekit.datasets.episodes import TestPlan
+from capekit.engine.distributed import unwrapped
 from capekit.engine.inference import EpisodePredictor
 from capekit.engine.options import refuse_unknown
 from capekit.errors import CapekitError
@@ -139,7 +139,7 @@ class EpisodeLoop(BaseLoop):
         if self._predictor is None:
             model, data = self.runner.model, self.dataloader
             self._predictor = EpisodePredictor(
-                model.module if is_model_wrapper(model) else model, data.dataset, data.batch_size, data.num_workers,
+                unwrapped(model), data.dataset, data.batch_size, data.num_workers,
                 self.max_images, data.persistent_workers)
         return self._predictor
 

@@ -14,7 +14,6 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, get_file_backend
-from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader, Sampler
@@ -23,7 +22,7 @@ from capekit.checkpoint import fill_model, first_line, fitting_state, read_check
 from capekit.engine.checkpoint_hook import check_checkpoint_hook
 from capekit.engine.config import build
 from capekit.engine.crop_size import sized_model
-from capekit.engine.distributed import join_distributed, lock_for_all, process_errors
+from capekit.engine.distributed import join_distributed, lock_for_all, process_errors, unwrapped
 from capekit.engine.finite import FiniteLossHook
 from capekit.engine.hooks import EpochSeedHook, PlainCheckpointHook, ProgressBarHook
 from capekit.engine.logs import compiler_or_none, fall_silent
@@ -141,7 +140,7 @@ class CapeRunner(Runner):
             checkpoint = dict(checkpoint, meta={key: value for key, value in checkpoint.get('meta', {}).items()
                                                 if key != 'config'})
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        fill_model(self.model.module if is_model_wrapper(self.model) else self.model, checkpoint, filename)
+        fill_model(unwrapped(self.model), checkpoint, filename)
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint
 

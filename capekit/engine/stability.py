@@ -5,12 +5,12 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from capekit.choices import Size, checked
+from capekit.engine.distributed import unwrapped
 from capekit.models.layers import MLP
 from capekit.registry import HOOKS
 from capekit.structures import Episode
@@ -52,7 +52,7 @@ class StabilityHook(Hook):
         self._measuring = False
 
     def before_train(self, runner) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         wrappers = getattr(runner.optim_wrapper, 'optim_wrappers', dict(optimizer=runner.optim_wrapper))
         for wrapper in wrappers.values():
             self._measure_before_step(wrapper, model)

@@ -3,9 +3,9 @@
 from collections import defaultdict
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from capekit.choices import Count, Fraction, checked
+from capekit.engine.distributed import unwrapped
 from capekit.errors import CapekitError
 from capekit.registry import HOOKS
 
@@ -33,7 +33,7 @@ class TrainingStagesHook(Hook):
 
     def before_train(self, runner) -> None:
         self._stage: str | None = None
-        if not hasattr(getattr(_bare(runner.model), 'head', None), 'set_stage'):
+        if not hasattr(getattr(unwrapped(runner.model), 'head', None), 'set_stage'):
             raise CapekitError('TrainingStagesHook: the head of this model has no stages')
         self._rates = [group.setdefault('initial_lr', group['lr']) for group in runner.optim_wrapper.param_groups]
         spans = ', '.join(f'{stage} from epoch {begin + 1}' for begin, stage in self._begins(runner.max_epochs))
@@ -41,7 +41,7 @@ class TrainingStagesHook(Hook):
 
     def before_train_epoch(self, runner) -> None:
         begin, stage = max(start for start in self._begins(runner.max_epochs) if start[0] <= runner.epoch)
-        model = _bare(runner.model)
+        model = unwrapped(runner.model)
         model.head.set_stage(stage)
         if model is not runner.model and stage != self._stage:
             # The wrapper has fixed which parameters it synchronises: those that learned when it was made.
@@ -61,8 +61,3 @@ class TrainingStagesHook(Hook):
         parts = list(self.stages.values())
         ends = [round(epochs * sum(parts[:number + 1]) / sum(parts)) for number in range(len(parts))]
         return [(begin, stage) for begin, end, stage in zip([0, *ends], ends, self.stages, strict=False) if begin < end]
-
-
-def _bare(model):
-    """The model without the wrapper of a distributed run."""
-    return model.module if is_model_wrapper(model) else model
