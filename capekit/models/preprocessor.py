@@ -32,11 +32,5 @@ class CapePreprocessor(BaseDataPreprocessor):
         return dict(episode=episode.to(self.device, non_blocking=True))
 
     def normalise(self, images: Tensor) -> Tensor:
-        """(..., 3, H, W) uint8 RGB -> float32, zero mean and unit variance per channel.
-
-        Without a gradient, batches of images on a CPU come channels last, as its convolutions are fastest with.
-        """
-        images = (images.float() - self.mean) / self.std
-        if torch.is_grad_enabled() or images.dim() != 4 or images.device.type != 'cpu':
-            return images
-        return images.contiguous(memory_format=torch.channels_last)
+        """(..., 3, H, W) uint8 RGB -> float32, zero mean and unit variance per channel."""
+        return (images.float() - self.mean) / self.std

@@ -41,7 +41,9 @@ class TimmNetwork(BaseModule):
 
     def __init__(self, network: Any, name: str, weights: str | None, image_size: int | None):
         super().__init__()
-        self.network, self.name, self.weights, self.image_size = network, name, weights, image_size
+        # Only the memory layout: convolutions are faster in this one, above all in mixed precision.
+        self.network = network.to(memory_format=torch.channels_last)
+        self.name, self.weights, self.image_size = name, weights, image_size
         self.mean = tuple(255 * value for value in network.pretrained_cfg['mean'])
         self.std = tuple(255 * value for value in network.pretrained_cfg['std'])
 

@@ -22,6 +22,7 @@ class Deconvolutions(nn.Sequential):
                 nn.init.normal_(layer.weight, std=0.001)
         assert last.bias is not None
         nn.init.zeros_(last.bias)
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, maps: Tensor) -> Tensor:
         # Only the memory layout changes. On CPUs the deconvolutions are a seventh faster in this one, as fast as a
