@@ -15,8 +15,9 @@ from capekit.interop.released import CONVERTERS
 from capekit.models.heads import EdgeCapeHead, GraphCapeHead
 from capekit.structures import Episode
 
-# One ReLU of these variants stands at 4e-7, on the other side of zero in the recorded run; every other path agrees.
-AT_A_KINK = ('pre', 'pre_short')
+# This hidden unit of the second decoder layer stands at +4e-7 for one keypoint in float64, and in float32 on either
+# side of 0, as it happens. In the recorded run its ReLU passed no gradient: 2e-3 of two norms. 1e-6 less puts it there.
+ROUNDED_OFF = dict.fromkeys(('pre', 'pre_short'), 515)
 
 
 def _losses(case, prefix):
@@ -78,9 +79,16 @@ def test_graphcapes_head(shared, variant):
     slots = case[f'{variant}/out/layers'].shape[2]
     given = {key: case[key][:, :, :slots] for key in ('points', 'visible')}
     maps = np.random.default_rng(int(case['seed']) + 20000).standard_normal((*given['points'].shape[:2], 768, 8, 8))
-    prediction, losses = _ask_head(head, 3 * maps, 256, counts=case['counts'], links=case['out/skeletons'], **given)
-    _check_answers(prediction, losses, case, f'{variant}/')
-    _check_gradients(head, losses, case, f'{variant}/', 2.5e-3 if variant in AT_A_KINK else 1e-3)
+    maps = (3 * maps).astype(np.float32)
+    given.update(counts=case['counts'], links=case['out/skeletons'])
+    _check_answers(*_ask_head(head, maps, 256, **given), case, f'{variant}/')
+
+    if variant in ROUNDED_OFF:
+        with torch.no_grad():
+            head.decoder.layers[1].feed_forward.expand.bias[ROUNDED_OFF[variant]] -= 1e-6
+    # In float64: on which side of 0 the recorded run's other units stand must not depend on the machine.
+    _, losses = _ask_head(head.double(), maps, 256, **given)
+    _check_gradients(head, losses, case, f'{variant}/', relative=1e-4)
 
 
 def _ask_head(head, maps, size, points, visible, counts, links):
