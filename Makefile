@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 ARGS ?=
 JOBS ?= 2
 
-.PHONY: help setup test reliability lint types docs docs-check tables demo benchmark benchmark-synthetic lock clean
+.PHONY: help setup test reliability lint types docs docs-check tables demo benchmark lock clean
 
 help:
 	@echo 'make setup      .venv with everything capekit needs (PYTHON=python3.11 chooses a Python, 3.10 to 3.14)'
@@ -18,7 +18,6 @@ help:
 	@echo 'make tables     write the tables of README and docs from docs/runs  (ARGS=--check only looks)'
 	@echo 'make docs-check run the commands of the pages on small generated data'
 	@echo 'make benchmark  measure speed and memory   (ARGS=... passes options on)'
-	@echo 'make benchmark-synthetic  methods with equal budgets on generated data (METHODS="pomnet maml" ARGS="--minutes 10")'
 	@echo 'make lock       write requirements.lock anew (with uv: pip install uv)'
 	@echo 'make clean      remove .venv and caches; data and work_dirs stay'
 
@@ -56,9 +55,6 @@ demo: setup
 
 benchmark: setup
 	$(RUN) tools/analysis/benchmark.py $(ARGS)
-
-benchmark-synthetic: setup
-	$(RUN) tools/analysis/benchmark_synthetic.py $(if $(METHODS),--methods $(METHODS)) $(ARGS)
 
 lock:
 	uv pip compile --universal --python-version 3.10 --no-annotate --no-emit-index-url \

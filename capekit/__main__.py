@@ -30,7 +30,6 @@ COMMANDS = dict(
     benchmark='measure speed and memory of a config',
     costs='count parameters and FLOPs of methods under backbones',
     complexity='parameters, FLOPs, time and memory of configs in one table',
-    benchmark_synthetic='train all methods on generated data with equal budgets, in one table',
     benchmark_labelling='measure how well few labelled images label the rest',
     demo='generate, train, test and draw in ten minutes')
 

@@ -73,16 +73,6 @@ def methods_table(result: dict) -> str:
     return tabulate(lines, ['method', 'shots', *metrics, 'queries'], 'github')
 
 
-def budget_table(result: dict) -> str:
-    """The same of methods with their epochs, minutes and parameters, as `make benchmark-synthetic` writes them."""
-    metrics = [name for name in result['records'][0]['metrics'] if name in SHOWN]
-    lines = [[record['method'], record['shots'], *(cell(record['metrics'][name]) for name in metrics),
-              record.get('epochs', ''), f'{record["minutes"]:.1f}' if 'minutes' in record else '',
-              f'{record["parameters"] / 1e6:.1f}' if 'parameters' in record else ''] for record in result['records']]
-    headers = ['method', 'shots', *metrics, 'epochs', 'minutes', 'parameters, M']
-    return tabulate(lines, headers, 'github', disable_numparse=True)
-
-
 def _headline(report: dict) -> str:
     """What the numbers are based on; an evaluator of another package may leave out any of it."""
     said = []

@@ -3,8 +3,9 @@
 from . import backbones, heads
 from .adaptation import FineTuneEstimator, MAMLEstimator
 from .averaging import ExpMomentumEMA
+from .copying import CopyingEstimator
 from .estimator import CapeEstimator
 from .preprocessor import CapePreprocessor
 
-__all__ = ['CapeEstimator', 'CapePreprocessor', 'ExpMomentumEMA', 'FineTuneEstimator', 'MAMLEstimator', 'backbones',
-           'heads']
+__all__ = ['CapeEstimator', 'CapePreprocessor', 'CopyingEstimator', 'ExpMomentumEMA', 'FineTuneEstimator',
+           'MAMLEstimator', 'backbones', 'heads']

@@ -6,7 +6,7 @@ A page has a table between two markers:
     <!-- /table -->
 
 `TABLES` says from which file below docs/runs each is made. `papers/...` are those of `capekit report` for the runs in
-docs/runs/papers: `<!-- table: papers/capeformer/table3 -->`.
+docs/runs/papers: `<!-- table: papers/capeformer/table3 -->`. `benchmark/METRIC` is of configs/benchmark.yml.
 """
 
 import json
@@ -15,20 +15,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from capekit.errors import CapekitError
-from capekit.evaluation.report import budget_table, methods_table
+from capekit.evaluation.report import methods_table
 from capekit.files import atomic_write
+from capekit.reports.benchmark import settings_table
 from capekit.reports.complexity import complexity_table, costs_table
 from capekit.reports.runs import load_runs
 from capekit.reports.tables import paper_tables, render
 from capekit.sweeps.papers import load_papers
 
 RUNS = Path('docs/runs')
-PAPERS = 'papers/'
+PAPERS, BENCHMARK = 'papers/', 'benchmark/'
 PAGES = ('README.md', 'docs/*.md', 'configs/*/README.md')
 TABLES: dict[str, tuple[str, Callable[[dict], str]]] = {
-    # What `make demo`, `make benchmark-synthetic` and `capekit complexity --json` write.
-    'demo': ('demo.json', methods_table), 'benchmark-synthetic': ('benchmark_synthetic.json', budget_table),
-    'fmmp-synthetic': ('fmmp_synthetic.json', budget_table), 'complexity': ('complexity.json', complexity_table),
+    # What `make demo`, `capekit complexity --json` and `capekit costs --json` write.
+    'demo': ('demo.json', methods_table), 'complexity': ('complexity.json', complexity_table),
     'costs': ('costs.json', costs_table)}
 """Name -> (file below docs/runs, what makes a table of its content)."""
 _MARKED = re.compile(r'(<!-- table: (\S+) -->\n).*?(<!-- /table -->)', re.S)
@@ -66,8 +66,11 @@ def _table(root: Path, page: Path, name: str) -> str:
         tables = paper_tables(load_papers(root / 'configs/papers.yml'), load_runs([root / RUNS / 'papers']),
                               [name.removeprefix(PAPERS)])
         return render(tables).rstrip()
+    if name.startswith(BENCHMARK):
+        return settings_table(load_papers(root / 'configs/benchmark.yml'), load_runs([root / RUNS / 'benchmark']),
+                              name.removeprefix(BENCHMARK))
     if name not in TABLES:
-        raise CapekitError(f'{page}: table {name!r} is not one of {", ".join(TABLES)}, {PAPERS}...')
+        raise CapekitError(f'{page}: table {name!r} is not one of {", ".join(TABLES)}, {PAPERS}..., {BENCHMARK}...')
     file, make = TABLES[name]
     path = root / RUNS / file
     try:

@@ -4,4 +4,5 @@ _base_ = [
     '../_base_/schedules/synthetic_cpu.py', '../_base_/default_runtime.py'
 ]
 model = dict(decoder_channels=64, steps=2, norm='image',
+             heatmap_error='cross_entropy', rate=0.5, max_norm=10.0,
              backbone=dict(name='resnet18.tv_in1k', strides=(16,), weights=None))

@@ -10,6 +10,7 @@ from finished_run import finish
 from capekit.errors import CapekitError
 from capekit.files import write_json
 from capekit.reports import load_runs, paper_tables, render
+from capekit.reports.benchmark import settings_table
 from capekit.reports.plots import draw_plots
 from capekit.sweeps.papers import load_papers
 
@@ -107,3 +108,15 @@ def test_what_is_refused(tmp_path, papers):
     path.write_text('{')
     with pytest.raises(CapekitError, match='not a JSON file'):
         load_runs([tmp_path / 'a'])
+
+
+def test_tables_with_the_same_rows_are_columns_of_one(tmp_path, repo):
+    listed = load_papers(repo / 'configs/benchmark.yml')
+    finish(tmp_path, 'benchmark/imagenet-1shot/capeformer', 0.7, train_seconds=60)
+    finish(tmp_path, 'benchmark/random-5shot/capeformer', 0.6, train_seconds=120)
+    head, _, *lines = settings_table(listed, load_runs([tmp_path]), 'PCK@0.2').splitlines()
+    assert [cell.strip() for cell in head.split('|')[2:6]] == ['ImageNet weights, 1 shot', 'ImageNet weights, 5 shots',
+                                                               'Random weights, 1 shot', 'Random weights, 5 shots']
+    cells = {line.split('|')[1].strip(): [cell.strip() for cell in line.split('|')[2:-1]] for line in lines}
+    assert cells['CapeFormer'] == ['70.0 [69.0, 71.0]', '', '', '60.0 [59.0, 61.0]', '31.0', '1.0-2.0']
+    assert set(cells) == {row.label for row in listed.rows.values()} and set(cells['MAML']) == {''}

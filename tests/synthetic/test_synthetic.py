@@ -14,10 +14,14 @@ import numpy as np
 import pytest
 from coco_files import content, write
 
+from capekit.apis import init_estimator
 from capekit.datasets import MP100Dataset, released_test_episodes
+from capekit.datasets.crops import transform_points
+from capekit.datasets.episodes import EpisodeKey
 from capekit.errors import CapekitError
 from capekit.evaluation import score_rows
 from capekit.evaluation.baselines import copy_support
+from capekit.structures import Episode
 from capekit.synthetic import render_from_annotations, write_dataset
 from capekit.synthetic.categories import MAX_KEYPOINTS, MIN_KEYPOINTS, make_category, split_categories
 from capekit.synthetic.processes import in_processes
@@ -157,3 +161,14 @@ def test_a_signal_leaves_neither_processes_nor_half_a_data_set(repo, tmp_path, n
 def test_a_dead_process_is_one_line():
     with pytest.raises(CapekitError, match='a process that draws images died'):
         in_processes(os._exit, [1, 1, 1], 2)
+
+
+def test_the_copying_estimator_does_the_same_through_images(generated, repo):
+    dataset = MP100Dataset(generated / 'annotations/test.json', images=generated / 'images', image_size=96)
+    rows = np.stack([dataset.instances_of(id_)[:3] for id_ in dataset.categories])
+    episode = Episode.collate([dataset[EpisodeKey(tuple(row), None)] for row in rows.tolist()])
+    estimator = init_estimator(repo / 'configs/synthetic/copying_synthetic_1shot.py')
+    points = estimator.eval()(episode, mode='predict').points.double().numpy() * 96
+    for meta, found, expected in zip(episode.meta, points, copy_support(dataset, rows), strict=True):
+        found = transform_points(found[:len(expected)], meta['crop_to_image'][-1])
+        np.testing.assert_allclose(found, expected, atol=1e-2)
