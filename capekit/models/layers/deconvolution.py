@@ -20,9 +20,9 @@ class Deconvolutions(nn.Sequential):
         for layer in self:
             if isinstance(layer, (nn.ConvTranspose2d, nn.Conv2d)):
                 nn.init.normal_(layer.weight, std=0.001)
+                layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
         assert last.bias is not None
         nn.init.zeros_(last.bias)
-        self.to(memory_format=torch.channels_last)
 
     def forward(self, maps: Tensor) -> Tensor:
         # Only the memory layout changes. On CPUs the deconvolutions are a seventh faster in this one, as fast as a
