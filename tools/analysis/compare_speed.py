@@ -1,12 +1,14 @@
 #!/usr/bin/env python
-"""Compare the test speed of two versions of capekit, in turns on the same data.
+"""Compare the speed of tests, or of training, of two versions of capekit, in turns on the same data.
 
     python tools/analysis/compare_speed.py OLD NEW CONFIG [--shots 1 5] [--rounds 5] [--cfg-options KEY=VALUE ...]
+    python tools/analysis/compare_speed.py OLD NEW CONFIG --train
 
-OLD and NEW are checkouts, such as `git worktree add` makes. Each runs in its own process and answers the same pairs
-with the same random weights, in turns, so that other load affects both. What counts is the CPU time of the fastest
-round, on one thread each: on a busy machine the wall time says more about the other load. Images are read anew in every
-round. Prints pairs per CPU second, their ratio, and the largest difference between the answers, in crop sides.
+OLD and NEW are checkouts, such as `git worktree add` makes, or the same one with --amp. Each runs in its own process and
+answers the same pairs with the same random weights, or takes the same steps from the same start, in turns, so that other
+load affects both. What counts is the CPU time of the fastest round, on one thread each: on a busy machine the wall time
+says more about the other load. In tests, images are read anew in every round. Prints pairs or episodes per CPU second,
+their ratio, and the largest difference between the answers, in crop sides, or between the losses.
 """
 
 import argparse
@@ -29,7 +31,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--categories', type=int, default=1, help='number of test categories, the first of the file')
     parser.add_argument('--episodes', type=int, default=40, help='test episodes per category')
     parser.add_argument('--rounds', type=int, default=5)
-    parser.add_argument('--amp', action='store_true', help='NEW answers in bfloat16')
+    parser.add_argument('--train', action='store_true', help='compare training')
+    parser.add_argument('--amp', action='store_true', help='NEW computes in bfloat16')
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
     return parser.parse_args()
 
@@ -40,19 +43,20 @@ def main() -> None:
         versions = [start(args, checkout, shots, amp) for checkout, amp in ((args.old, False), (args.new, args.amp))]
         rounds = [[ask(version) for version in versions] for _ in range(args.rounds + 1)][1:]  # the first warms up
         old, new = (max(answer['rate'] for answer in answers) for answers in zip(*rounds, strict=True))
-        points = [answer['points'] for answer in rounds[-1]]
-        apart = max(abs(a - b) for a, b in zip(*points, strict=True))
-        print(f'{args.config}, {shots} shot: {old:.0f} and {new:.0f} pairs per CPU second, ratio {new / old:.2f}; '
-              f'points differ by at most {apart:.1e}', flush=True)
+        values = [answer['values'] for answer in rounds[-1]]
+        apart = max(abs(a - b) for a, b in zip(*values, strict=True))
+        count, compared = ('episodes', 'losses') if args.train else ('pairs', 'points')
+        print(f'{args.config}, {shots} shot: {old:.1f} and {new:.1f} {count} per CPU second, ratio {new / old:.2f}; '
+              f'{compared} differ by at most {apart:.1e}', flush=True)
         for version in versions:
             version.stdin.close()
             version.wait()
 
 
 def start(args: argparse.Namespace, checkout: str, shots: int, amp: bool) -> subprocess.Popen:
-    """A process that answers the plan once for every line that it reads."""
+    """A process that answers the plan, or takes the steps, once for every line that it reads."""
     task = dict(config=args.config, options=args.cfg_options, shots=shots, categories=args.categories,
-                episodes=args.episodes, amp=amp)
+                episodes=args.episodes, train=args.train, amp=amp)
     return subprocess.Popen([sys.executable, os.path.abspath(__file__), json.dumps(task)], cwd=checkout, text=True,
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                             env={**os.environ, 'PYTHONPATH': os.path.abspath(checkout), 'OMP_NUM_THREADS': '1'})
@@ -99,12 +103,47 @@ def answer_rounds(task: dict) -> None:
                            for number, points in zip(batch[0].tolist(), batch[1], strict=True)}
             seconds = time.process_time() - start
             points = np.stack([answers[number] for number in numbers.tolist()]) / sides[..., None, None]
-            answer = dict(rate=sides.size / seconds, points=points.flatten().tolist())
+            answer = dict(rate=sides.size / seconds, values=points.flatten().tolist())
             print(MARK + json.dumps(answer), flush=True)
+
+
+def train_rounds(task: dict) -> None:
+    """Take the same three steps from the same start for every line of the standard input."""
+    import copy
+
+    import torch
+    from mmengine.optim import build_optim_wrapper
+    from torch.utils.data import DataLoader
+
+    from capekit.apis import init_estimator
+    from capekit.datasets import TrainEpisodes
+    from capekit.engine.config import build, load_config
+    from capekit.registry import DATASETS
+    from capekit.structures import Episode
+    config = load_config(task['config'], dict(option.split('=', 1) for option in task['options']))
+    dataset = build(DATASETS, config.train_dataloader.dataset, 'train_dataloader.dataset')
+    loader = iter(DataLoader(dataset, config.train_dataloader.batch_size, sampler=TrainEpisodes(dataset, task['shots']),
+                             collate_fn=Episode.collate, drop_last=True))
+    batches = [next(loader) for _ in range(3)]
+    torch.manual_seed(0)
+    fresh = init_estimator(config, device='cpu').train()
+    for _ in sys.stdin:
+        torch.manual_seed(0)
+        estimator, losses = copy.deepcopy(fresh), []
+        wrapper = build_optim_wrapper(estimator, copy.deepcopy(config.optim_wrapper))
+        start = time.process_time()
+        for batch in batches:
+            with torch.autocast('cpu', torch.bfloat16, enabled=task['amp']):
+                loss, _ = estimator.parse_losses(estimator(batch, mode='loss'))
+            wrapper.update_params(loss)
+            losses.append(float(loss.detach()))
+        rate = len(batches) * len(batches[0]) / (time.process_time() - start)
+        print(MARK + json.dumps(dict(rate=rate, values=losses)), flush=True)
 
 
 if __name__ == '__main__':
     if len(sys.argv) == 2 and sys.argv[1].startswith('{'):
-        answer_rounds(json.loads(sys.argv[1]))
+        asked = json.loads(sys.argv[1])
+        (train_rounds if asked['train'] else answer_rounds)(asked)
     else:
         main()
