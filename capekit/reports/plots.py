@@ -48,7 +48,10 @@ def draw_plots(runs: Sequence[FinishedRun], folder: Path, metric: str = 'PCK@0.2
 
 
 def training_categories(run: FinishedRun) -> int | None:
-    """Number of categories that a run was trained on; None where its file does not say."""
+    """Number of categories that a run was trained on; None where its file does not say.
+
+    Files older than `train_categories` say it only where the row named them.
+    """
     if run.train_categories is not None:
         return run.train_categories
     stated = run.options.get('train_dataloader.dataset.categories')

@@ -26,16 +26,24 @@ _KEYPOINTS = 17
 
 
 def record(job: 'Job', trained: dict, tested: dict) -> dict:
-    """Everything about a run that has been trained and tested, as JSON-able data; paths are relative to `job.file`."""
+    """Everything about a run that has been trained and tested, as JSON-able data; paths are relative to `job.file`.
+
+    `train_categories` is None if nothing was trained, or on data of another class than `MP100Dataset`. `ms_per_query`
+    is `test_seconds` over all queries: neither report nor log holds the network's time alone, so the command's start,
+    images, supports and scoring are in it.
+    """
     report = json.loads(job.test.with_suffix('.json').read_text())
     run, protocol = job.run, job.testing.get('protocol') or {}
     ends = sorted(job.folder.glob('*/vis_data/scalars.json'))
     curve = next((path for path in reversed(ends) if '"loss"' in path.read_text()), None)
+    data = _training_data(job.training)
     return dict(
         format=FORMAT, paper=run.row.paper, table=run.row.table, row=run.row.name,
         part=run.part if job.data == 'mp100' else '', label=run.row.label, published=_published(job),
         parent=job.parent, changes=run.row.changes, run=job.name,
-        data=dict(name=_data(job), train=_hashes(job.training, 'train'), test=_hashes_of(report['source'])),
+        data=dict(name=_data(job), train=_hashes_of(data.source) if data is not None else {},
+                  test=_hashes_of(report['source'])),
+        train_categories=len(data.categories) if data is not None and 'train_cfg' in job.training else None,
         schedule=_schedule(job), config=_within_configs(job.source), options=job.options, cfg_options=job.cfg_options,
         resolved=job.testing.pretty_text, seed=job.seed, shots=report['shots'],
         split=protocol.get('split'), cross=protocol.get('cross'),
@@ -47,7 +55,8 @@ def record(job: 'Job', trained: dict, tested: dict) -> dict:
         checkpoint=_relative(job, job.folder / trained['checkpoint']) if trained['checkpoint'] else None,
         curve=_relative(job, curve) if curve else None,
         **{key: value for key, value in trained.items() if key != 'checkpoint'},
-        **tested, train_cuda_mib=_cuda(curve), **_costs(job.testing, report['shots']))
+        **tested, ms_per_query=1000 * tested['test_seconds'] / report['rows'], train_cuda_mib=_cuda(curve),
+        **_costs(job.testing, report['shots']))
 
 
 def _data(job: 'Job') -> str:
@@ -83,12 +92,13 @@ def _schedule(job: 'Job') -> str:
     return '; '.join(said)
 
 
-def _hashes(config: Config, stage: str) -> dict:
-    loader: Any = config.get(f'{stage}_dataloader')
+def _training_data(config: Config) -> MP100Dataset | None:
+    """Without images; None where there is none, or of another class."""
+    loader: Any = config.get('train_dataloader')
     if not loader:
-        return {}
-    dataset = build(DATASETS, dict(loader.dataset, images=None), f'{stage}_dataloader.dataset')
-    return _hashes_of(dataset.source) if isinstance(dataset, MP100Dataset) else {}
+        return None
+    dataset = build(DATASETS, dict(loader.dataset, images=None), 'train_dataloader.dataset')
+    return dataset if isinstance(dataset, MP100Dataset) else None
 
 
 def _hashes_of(source: dict) -> dict:

@@ -11,7 +11,7 @@ from capekit.errors import CapekitError
 from capekit.files import write_json
 from capekit.reports import load_runs, paper_tables, render
 from capekit.reports.benchmark import settings_table
-from capekit.reports.plots import draw_plots
+from capekit.reports.plots import draw_plots, training_categories
 from capekit.sweeps.papers import load_papers
 
 
@@ -89,6 +89,15 @@ def test_plots(papers, tmp_path):
         'synthetic_categories.png', 'synthetic_pomnet_table4_epochs.png', 'synthetic_pomnet_table4_categories.png',
         'synthetic_pomnet_table4_supercategories.png'}
     assert all(path.stat().st_size > 5000 for path in drawn)
+
+
+def test_training_categories_of_records_with_and_without_the_key(tmp_path):
+    key = 'train_dataloader.dataset.categories'
+    finish(tmp_path, 'pomnet/table4/from1', 0.5, run='from1', options={key: [50]})
+    finish(tmp_path, 'pomnet/table4/from9', 0.6, run='from9', options={key: [1, 2, 3]}, train_categories=2)
+    finish(tmp_path, 'pomnet/table4/from99', 0.7, run='from99', train_categories=None)
+    assert {run.run: training_categories(run) for run in load_runs([tmp_path])} == {
+        'from1': 1, 'from9': 2, 'from99': None}
 
 
 def test_what_is_refused(tmp_path, papers):

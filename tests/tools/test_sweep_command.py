@@ -39,6 +39,8 @@ def test_killed_while_training_and_resumed(tool, repo, small, tmp_path):
     assert record['changes'] == {'model.head.heatmap_weight': 0} and record['parent'] == 'capeformer/table4/both'
     assert record['cfg_options']['train_cfg.max_epochs'] == 2 and record['schedule'].startswith('2 epochs; ')
     assert 'learning rate scaled from batches of 16' in record['schedule']
+    assert record['train_categories'] == 3
+    assert record['ms_per_query'] == pytest.approx(1000 * record['test_seconds'] / 18)
     assert record['parameters'] > record['flops'] / 1000 > 1000 and record['seed'] == 0
     assert all(len(sha) == 64 for part in ('train', 'test') for sha in record['data'][part].values())
     assert json.loads((path.parent / record['report']).read_text())['overall']['metrics'] == record['metrics']
@@ -47,6 +49,29 @@ def test_killed_while_training_and_resumed(tool, repo, small, tmp_path):
     before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob('*') if file.is_file()}
     assert '0 of them to do' in tool('sweep', *arguments)[1]
     assert before == {file: file.stat().st_mtime_ns for file in tmp_path.rglob('*') if file.is_file()}
+
+
+LIST = """
+papers:
+  mine:
+    title: Mine
+    tables:
+      t:
+        title: T
+        columns: [PCK@0.2]
+        rows: {row: {label: row, config: CONFIG}}
+"""
+
+
+def test_nothing_to_train(tool, small, tmp_path):
+    (tmp_path / 'mine.yml').write_text(LIST.replace('CONFIG', 'configs/synthetic/matching_lite0_synthetic_1shot.py'))
+    small_test = [option for option in OPTIONS if option.startswith('test_')]
+    status, _, err = tool('sweep', tmp_path / 'mine.yml', '--data-root', small, '--out', tmp_path / 'out',
+                          '--cfg-options', 'image_size=32', 'model.backbone.weights=None', *small_test)
+    assert status == 0, err
+    record = json.loads((tmp_path / 'out/mine/t/row/seed0.json').read_text())
+    assert record['train_categories'] is None and record['schedule'] == 'nothing to train'
+    assert record['ms_per_query'] > 0
 
 
 def test_what_there_is_to_do(tool, tmp_path):
