@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -23,6 +23,9 @@ _ENVIRONMENT = dict(
              'torchrun (tools/dist_train.sh CONFIG GPUS)'),
     slurm=(('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'), 'srun (tools/slurm_train.sh)'),
     mpi=(('OMPI_COMM_WORLD_LOCAL_RANK', 'OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE'), 'mpirun'))
+# What torchrun sets for each process, beside TORCHELASTIC_*.
+_TORCHRUN = {'RANK', 'LOCAL_RANK', 'GROUP_RANK', 'ROLE_RANK', 'ROLE_NAME', 'WORLD_SIZE', 'LOCAL_WORLD_SIZE',
+             'GROUP_WORLD_SIZE', 'ROLE_WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'}
 _LOST_PEER = re.compile(r'gloo|nccl|Connection (closed|reset)|Broken pipe|store', re.IGNORECASE)
 
 
@@ -72,6 +75,20 @@ def join_distributed(launcher: str, env_cfg: dict) -> None:
     except (RuntimeError, ValueError) as error:
         raise CapekitError(f'--launcher {launcher}: the processes do not find each other: {first_line(error)}'
                            ) from None
+
+
+def environment_alone(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a run by itself is started with: `environment` without torchrun's variables.
+
+    In a process of torchrun it sees one of the visible GPUs, by LOCAL_RANK; more processes than GPUs share them.
+    """
+    kept = {name: value for name, value in environment.items()
+            if name not in _TORCHRUN and not name.startswith('TORCHELASTIC_')}
+    if 'LOCAL_RANK' not in environment:
+        return kept
+    visible = environment.get('CUDA_VISIBLE_DEVICES')
+    gpus = list(map(str, range(torch.cuda.device_count()))) if visible is None else visible.split(',')
+    return {**kept, 'CUDA_VISIBLE_DEVICES': gpus[int(environment['LOCAL_RANK']) % len(gpus)]} if gpus else kept
 
 
 def lock_for_all(path: str, what: str) -> Lock | None:

@@ -123,7 +123,8 @@ def _cuda(curve: Path | None) -> float | None:
 
 def _device() -> str:
     if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
+        # On torchrun's processes, that of the commands: see `environment_alone`.
+        return torch.cuda.get_device_name(int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count())
     info = Path('/proc/cpuinfo')
     names = [line.partition(':')[2].strip() for line in info.read_text().splitlines()
              if line.startswith('model name')] if info.is_file() else []

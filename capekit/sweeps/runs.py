@@ -15,6 +15,7 @@ from mmengine.config import Config
 
 from capekit.choices import Count
 from capekit.engine.config import load_config
+from capekit.engine.distributed import environment_alone
 from capekit.engine.protocol import STAGES, run_name
 from capekit.errors import CapekitError
 from capekit.files import atomic_write, remove_partial, write_json
@@ -226,7 +227,8 @@ def _command(job: Job, command: str, *arguments: Any, lock: Path) -> tuple[float
     """
     print(f'\n== {job.run.id}, seed {job.seed}: capekit {command} {" ".join(map(str, arguments))}', flush=True)
     started = time.monotonic()
-    environment = {'OMP_WAIT_POLICY': 'PASSIVE', **os.environ}  # waiting threads sleep, beside other programs
+    # Waiting threads sleep, beside other programs.
+    environment = {'OMP_WAIT_POLICY': 'PASSIVE', **environment_alone(os.environ)}
     process = subprocess.Popen([*COMMAND, command, *map(str, arguments)], env=environment)
     try:
         _, status, usage = os.wait4(process.pid, 0)

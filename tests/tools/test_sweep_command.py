@@ -63,15 +63,20 @@ papers:
 """
 
 
-def test_nothing_to_train(tool, small, tmp_path):
+@pytest.mark.slow
+def test_on_the_processes_of_torchrun_with_nothing_to_train(repo, small, tmp_path):
     (tmp_path / 'mine.yml').write_text(LIST.replace('CONFIG', 'configs/synthetic/matching_lite0_synthetic_1shot.py'))
-    small_test = [option for option in OPTIONS if option.startswith('test_')]
-    status, _, err = tool('sweep', tmp_path / 'mine.yml', '--data-root', small, '--out', tmp_path / 'out',
-                          '--cfg-options', 'image_size=32', 'model.backbone.weights=None', *small_test)
-    assert status == 0, err
-    record = json.loads((tmp_path / 'out/mine/t/row/seed0.json').read_text())
-    assert record['train_categories'] is None and record['schedule'] == 'nothing to train'
-    assert record['ms_per_query'] > 0
+    options = ['image_size=32', 'model.backbone.weights=None', *(one for one in OPTIONS if one.startswith('test_'))]
+    arguments = [tmp_path / 'mine.yml', '--seeds', 2, '--data-root', small, '--out', tmp_path, '--cfg-options',
+                 *options]
+    done = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2',
+                           'tools/sweep.py', *map(str, arguments)], cwd=repo, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('capekit test') == done.stdout.count('== finished') == 2
+    for seed in (0, 1):
+        record = json.loads((tmp_path / f'mine/t/row/seed{seed}.json').read_text())
+        assert record['train_categories'] is None and record['schedule'] == 'nothing to train'
+        assert record['ms_per_query'] > 0
 
 
 def test_what_there_is_to_do(tool, tmp_path):
