@@ -4,15 +4,19 @@
 
 By default all shipped MP-100 configs; those that cost the same are one row. FLOPs as in `capekit costs`, for the
 support side (once per support set) and the query side (once per query) apart. Time, on one thread of a CPU, and memory
-are those of the first number of shots. Each config is measured in a process of its own; weights are random.
+are those of the first number of shots. Each model is measured once, in a process of its own, however many configs
+build it; weights are random.
 """
 
 import argparse
+import json
 import multiprocessing
 from pathlib import Path
 
 import torch
 
+from capekit.engine.config import load_config
+from capekit.engine.crop_size import sized_model, stage_to_answer
 from capekit.files import check_writable, write_json
 from capekit.progress import track
 from capekit.reports.complexity import complexity_table
@@ -36,15 +40,23 @@ def main() -> None:
         check_writable(args.json, '--json')
     shipped = shipped_configs()
     chosen = args.configs or [str(path.relative_to(shipped.parent)) for path in sorted(shipped.glob('*/*_mp100.py'))]
-    jobs = [(config, args.shots, args.keypoints, args.rounds, args.device) for config in chosen]
+    models = {config: _model(config) for config in chosen}
+    distinct = {model: config for config, model in models.items()}
+    jobs = [(config, args.shots, args.keypoints, args.rounds, args.device) for config in distinct.values()]
     # A process of its own for each: peaks of memory never fall.
     with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as pool:
-        measured = list(track(pool.imap(_measure, jobs), len(jobs), 'configs'))
-    records = [dict(config=config, shots=by_shots) for config, by_shots in zip(chosen, measured, strict=True)]
+        measured = dict(zip(distinct, track(pool.imap(_measure, jobs), len(jobs), 'models'), strict=True))
+    records = [dict(config=config, shots=measured[model]) for config, model in models.items()]
     result = dict(device=_device_name(args.device), torch=torch.__version__, keypoints=args.keypoints, records=records)
     if args.json is not None:
         write_json(args.json, result)
     print(complexity_table(result))
+
+
+def _model(config: str) -> str:
+    """The settings of what a config builds, as text."""
+    loaded = load_config(find_config(config))
+    return json.dumps(sized_model(loaded, stage_to_answer(loaded)), sort_keys=True, default=str)
 
 
 def _measure(job: tuple) -> dict:

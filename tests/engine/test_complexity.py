@@ -46,6 +46,18 @@ def test_sides_add_up(repo):
     assert 0 < one.backbone_parameters < one.parameters and one.query_ms > 0 and one.memory_mib > 100
 
 
+@pytest.mark.parametrize('method', ['maml', 'finetune'])
+def test_adaptation_is_counted_forwards_and_backwards(repo, method):
+    """The support side: every step, and the error before and after."""
+    small = {'model.backbone.name': 'resnet10t.c3_in1k', 'image_size': 64, 'model.decoder_channels': 16}
+    config = repo / f'configs/{method}/{method}_r50_mp100.py'
+    one, two = (measure(init_estimator(config, cfg_options={**small, 'model.steps': steps}), 3, 5, 1)
+                for steps in (1, 2))
+    step, forward = two.support_flops - one.support_flops, 3 * one.query_flops
+    assert one.support_flops == step + 2 * forward
+    assert 2.8 * forward < step < 3 * forward  # the images need no gradient
+
+
 def test_attention_is_counted():
     attention = nn.MultiheadAttention(16, 2, bias=False).eval()
     tokens = torch.zeros(10, 1, 16)

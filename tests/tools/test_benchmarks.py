@@ -12,13 +12,15 @@ def test_costs_of_a_method_under_a_backbone(tool):
     assert status == 2 and err == 'error: --methods resnet: no such file in configs/_base_/models\n'
 
 
-def test_complexity_of_a_config(tool, tmp_path):
-    config = 'configs/matching/matching_lite0_mp100.py'
-    status, out, err = tool('analysis/complexity', config, '--shots', 1, '--rounds', 1, '--keypoints', 3, '--json',
-                            tmp_path / 'out.json')
-    assert status == 0 and '| matching_lite0 ' in out, err
-    (record,) = json.loads((tmp_path / 'out.json').read_text())['records']
+def test_complexity_of_a_config(tool, repo, tmp_path):
+    config, other = 'configs/matching/matching_lite0_mp100.py', tmp_path / 'other_mp100.py'
+    other.write_text(f"_base_ = '{repo / config}'\ntest_cfg = dict(max_images=10)\n")
+    status, out, err = tool('analysis/complexity', config, other, '--shots', 1, '--rounds', 1, '--keypoints', 3,
+                            '--json', tmp_path / 'out.json')
+    assert status == 0 and '| matching_lite0 ' in out and '| other ' in out, err
+    record, same = json.loads((tmp_path / 'out.json').read_text())['records']
     assert record['config'] == config and record['shots']['1']['parameters'] == 2958848
+    assert same == dict(record, config=str(other))  # time and memory too: the model was measured once
 
 
 def test_configs_that_cost_the_same_are_one_row():
