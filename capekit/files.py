@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -93,6 +93,23 @@ def write_json(path: str | os.PathLike, data):
     """
     with atomic_write(path) as file:
         file.write((json.dumps(_finite(data), indent=2, allow_nan=False) + '\n').encode())
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        CapekitError: it cannot be read, or is not JSON.
+    """
+    try:
+        with open(path, encoding='utf-8-sig') as file:
+            return json.load(file)
+    except OSError as error:
+        raise CapekitError(f'{path}: cannot be read ({error.strerror or error})') from None
+    except json.JSONDecodeError as error:
+        raise CapekitError(f'{path}: invalid JSON at line {error.lineno}, column {error.colno}: {error.msg}') from None
+    except (ValueError, RecursionError) as error:  # not UTF-8, a number of thousands of digits, a very deep list
+        raise CapekitError(f'{path}: invalid JSON ({error})') from None
 
 
 def check_unpacked_size(path: str | os.PathLike) -> None:

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from capekit.errors import CapekitError
-from capekit.files import atomic_write, check_writable, remove_partial
+from capekit.files import atomic_write, check_writable, read_json, remove_partial
 
 
 def test_an_error_leaves_what_was_there(tmp_path):
@@ -36,3 +36,20 @@ def test_paths_that_cannot_be_written_are_named(tmp_path):
                          (tmp_path / 'new' / 'folder', True)):
         check_writable(path, '--out', folder)
     assert os.listdir(tmp_path) == ['file']
+
+
+@pytest.mark.parametrize(('content', 'message'), [
+    (None, 'cannot be read [(]No such file'), (b'{"a":\n }', 'invalid JSON at line 2, column 2: Expecting value'),
+    (b'', 'invalid JSON at line 1'), (b'\xff\xfe{', 'invalid JSON [(].*utf-8'),
+    (b'[' * 10 ** 5, 'invalid JSON [(].*recursion')], ids=['missing', 'incomplete', 'empty', 'not UTF-8', 'deep'])
+def test_a_json_file_that_cannot_be_read_is_named(tmp_path, content, message):
+    path = tmp_path / 'some.json'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CapekitError, match=f'some.json: {message}'):
+        read_json(path)
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path):
+    (tmp_path / 'some.json').write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_json(tmp_path / 'some.json') == {'a': 1}

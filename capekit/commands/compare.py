@@ -11,7 +11,6 @@ thresholds, are refused.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from capekit.errors import CapekitError
@@ -19,7 +18,7 @@ from capekit.evaluation.comparison import check_same_episodes, check_same_test, 
 from capekit.evaluation.dump import Predictions, dataset_of, load_predictions
 from capekit.evaluation.report import comparison_table, most_moved, moved_table
 from capekit.evaluation.scores import THRESHOLDS
-from capekit.files import check_writable, write_json
+from capekit.files import check_writable, read_json, write_json
 
 
 def parse_args() -> argparse.Namespace:
@@ -97,7 +96,7 @@ def find_result(path: Path, shots: int | None) -> Path:
         CapekitError: none, or several.
     """
     if not path.is_dir():
-        named = read_json(path).get('dump') if path.suffix == '.json' else None
+        named = read_report(path).get('dump') if path.suffix == '.json' else None
         return path.parent / named if named else path
     pattern = f'{shots}shot' if shots else 'shot'
     for kind in ('seed*.json', f'*{pattern}*.npz', '*.npz', f'test_*{pattern}.json'):
@@ -116,21 +115,16 @@ def load_result(path: Path) -> Predictions | dict:
     Raises:
         CapekitError: the file does not exist or is neither.
     """
-    return read_json(path) if path.suffix == '.json' else load_predictions(path)
+    return read_report(path) if path.suffix == '.json' else load_predictions(path)
 
 
-def read_json(path: Path) -> dict:
+def read_report(path: Path) -> dict:
     """A JSON file with an object.
 
     Raises:
-        CapekitError: the file does not exist or has something else.
+        CapekitError: the file cannot be read or has something else.
     """
-    try:
-        report = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise CapekitError(f'{path}: no such report') from None
-    except (OSError, ValueError) as error:
-        raise CapekitError(f'{path}: not a report of `capekit test` ({error})') from None
+    report = read_json(path)
     if not isinstance(report, dict):
         raise CapekitError(f'{path}: not a report of `capekit test`')
     return report

@@ -10,6 +10,7 @@ from typing import Any
 
 from capekit.choices import refuse_invalid
 from capekit.errors import CapekitError
+from capekit.files import read_json
 
 FORMAT = 1
 NEEDED: dict[str, Any] = dict(paper=str, table=str, row=str, part=str, label=str, data=dict, schedule=str, config=str,
@@ -60,7 +61,8 @@ class FinishedRun:
     @cached_property
     def test_report(self) -> dict | None:
         """The report of the test, with its categories; None where it is gone."""
-        return None if self.report is None else _read(self.path.parent / self.report, missing=None)
+        path = self.path.parent / self.report if self.report else None
+        return None if path is None or not path.is_file() else read_json(path)
 
     def validation(self, metric: str) -> tuple[list, list]:
         """(epochs, values) of a validation metric while training, PCK in percent; both empty where there is none."""
@@ -133,7 +135,7 @@ def load_runs(folders: Sequence[Path]) -> list[FinishedRun]:
         if not folder.is_dir():
             raise CapekitError(f'{folder}: no such folder of runs')
         for path in sorted(folder.rglob('seed*.json')):
-            run = FinishedRun(path, _read(path))
+            run = FinishedRun(path, read_json(path))
             _check(path, run.content)
             key = (run.row_id, run.part, run.on, run.seed)
             if key in seen:
@@ -144,17 +146,6 @@ def load_runs(folders: Sequence[Path]) -> list[FinishedRun]:
         raise CapekitError(f'{", ".join(map(str, folders))}: no finished run (seed*.json) in there; `capekit sweep` '
                            'makes them')
     return runs
-
-
-def _read(path: Path, **default: Any) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        if 'missing' in default:
-            return default['missing']
-        raise
-    except ValueError as error:
-        raise CapekitError(f'{path}: not a JSON file ({error})') from None
 
 
 def _check(path: Path, content: Any) -> None:

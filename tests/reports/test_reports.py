@@ -115,7 +115,7 @@ def test_what_is_refused(tmp_path, papers):
         with pytest.raises(CapekitError, match=message):
             load_runs([tmp_path / 'a'])
     path.write_text('{')
-    with pytest.raises(CapekitError, match='not a JSON file'):
+    with pytest.raises(CapekitError, match='seed0.json: invalid JSON at line 1, column 2'):
         load_runs([tmp_path / 'a'])
 
 

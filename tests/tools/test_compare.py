@@ -52,11 +52,13 @@ def test_what_is_refused(runs, tool, tmp_path):
     empty = tmp_path / 'empty'
     empty.mkdir()
     (empty / 'text.json').write_text('no')
+    (empty / 'list.json').write_text('[]')
     for arguments, message in (
             ([a, empty], 'neither a dump'), ([a, b / 'test_1shot.json'], 'name two of a kind'),
             ([a / 'test_1shot.json', b / 'test_1shot.json', '--show-dir', tmp_path / 'x'], '--show-dir needs dumps'),
-            ([a, b, '--metric', 'PCK'], "metric 'PCK' is not one of"), ([a, empty / 'text.json'], 'not a report'),
-            ([a, empty / 'gone.json'], 'no such report'),
+            ([a, b, '--metric', 'PCK'], "metric 'PCK' is not one of"), ([a, empty / 'list.json'], 'not a report'),
+            ([a, empty / 'text.json'], 'text.json: invalid JSON at line 1'),
+            ([a, empty / 'gone.json'], 'gone.json: cannot be read (No such file'),
             ([a, b, '--show-dir', tmp_path / 'x', '--images', tmp_path / 'none'], 'name that of the images')):
         status, _, err = tool('compare', *arguments)
         assert status == 2 and message in err and err.count('\n') == 1, (arguments, err)

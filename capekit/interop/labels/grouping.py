@@ -1,6 +1,5 @@
 """For formats that are lists of marks: single points and boxes, collected into animals, and names into an order."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -9,21 +8,6 @@ from capekit.errors import CapekitError
 
 from .format import announce
 from .labelset import ABSENT, Animal, LabelledImage, LabelSet
-
-
-def read_json(path: str) -> Any:
-    """The content of a JSON file.
-
-    Raises:
-        CapekitError: it cannot be read, or is not JSON.
-    """
-    try:
-        with open(path, encoding='utf-8-sig') as file:
-            return json.load(file)
-    except (OSError, UnicodeDecodeError) as error:
-        raise CapekitError(f'{path}: cannot be read ({error})') from None
-    except json.JSONDecodeError as error:
-        raise CapekitError(f'{path}: invalid JSON at line {error.lineno}, column {error.colno}: {error.msg}') from None
 
 
 class _Group:

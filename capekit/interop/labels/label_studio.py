@@ -6,10 +6,10 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import numpy as np
 
 from capekit.errors import CapekitError
-from capekit.files import write_json
+from capekit.files import read_json, write_json
 
 from .format import BOXES, CATEGORY, EMPTY, SCORE, SCORES, SEVERAL, SIZES, Format, announce, number
-from .grouping import MarkedImage, Marks, read_json
+from .grouping import MarkedImage, Marks
 from .labelset import VISIBLE, LabelledImage, LabelSet
 from .sizes import box_around, needed_size
 

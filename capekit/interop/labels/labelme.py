@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from capekit.errors import CapekitError
-from capekit.files import write_json
+from capekit.files import read_json, write_json
 
 from .format import BOXES, CATEGORY, EMPTY, HIDE, SEVERAL, SIZES, Format, announce, number
-from .grouping import Marks, read_json
+from .grouping import Marks
 from .labelset import HIDDEN, VISIBLE, LabelledImage, LabelSet
 from .sizes import needed_size
 
