@@ -25,6 +25,8 @@ from capekit.sweeps.record import record
 
 RUNS = 'runs'
 """The folder, below that of a sweep, with a folder for every training."""
+OF_TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
+"""Parts of a config that one without training does not have."""
 COMMAND = [sys.executable, '-m', 'capekit']
 
 
@@ -112,9 +114,10 @@ def plan(papers: Papers, runs: Sequence[Run], data: str, seeds: int, out: Path, 
     def config_of(one: Run) -> tuple[Path, dict, Config]:
         path, options = papers.source(one, data)
         key = json.dumps([str(path), options], default=str)
+        options = {**options, **_fitting(path, more)}
         if key not in loaded:
-            loaded[key] = load_config(path, {**options, **more})
-        return path, {**options, **more}, loaded[key]
+            loaded[key] = load_config(path, options)
+        return path, options, loaded[key]
     jobs = []
     for run in runs:
         if papers.missing(run, data) or data == 'synthetic' and run.part != run.row.parts[0]:
@@ -125,6 +128,12 @@ def plan(papers: Papers, runs: Sequence[Run], data: str, seeds: int, out: Path, 
         jobs += [Job(run, parent.row.id if parent else None, seed, data, out, training, testing, path, options,
                      cfg_options) for seed in range(seeds)]
     return jobs
+
+
+def _fitting(path: Path, options: dict) -> dict:
+    """Overrides without those of training where a config has nothing to train."""
+    trains = 'train_cfg' in Config.fromfile(str(path))
+    return {key: value for key, value in options.items() if trains or key.partition('.')[0] not in OF_TRAINING}
 
 
 def groups(jobs: Sequence[Job]) -> list[list[Job]]:

@@ -129,3 +129,13 @@ def test_tables_with_the_same_rows_are_columns_of_one(tmp_path, repo):
     cells = {line.split('|')[1].strip(): [cell.strip() for cell in line.split('|')[2:-1]] for line in lines}
     assert cells['CapeFormer'] == ['70.0 [69.0, 71.0]', '', '', '60.0 [59.0, 61.0]', '31.0', '1.0-2.0']
     assert set(cells) == {row.label for row in listed.rows.values()} and set(cells['MAML']) == {''}
+
+
+def test_tests_of_one_training_are_points_of_their_own(tmp_path):
+    for shots in (1, 5):
+        path = finish(tmp_path / 'runs', f'benchmark/random-{shots}shot/pomnet', 0.4, run='one')
+        content = json.loads(path.read_text())
+        report = path.with_name('test0.json').rename(path.with_name(f'test_{shots}.json'))
+        write_json(path, {**content, 'shots': shots, 'report': report.name})
+    drawn = draw_plots(load_runs([tmp_path / 'runs']), tmp_path / 'plots')
+    assert 'synthetic_shots.png' in {path.name for path in drawn}

@@ -55,6 +55,16 @@ def _check(jobs) -> None:
     assert sum(len(list(folder.glob('test_*.npz'))) for folder in folders) == 5  # no5 and fixed are one
 
 
+def test_overrides_of_training_pass_by_rows_that_train_nothing(repo, tmp_path):
+    papers, options = load_papers(repo / 'configs/benchmark.yml'), {'train_cfg.max_epochs': 2, 'test_evaluator.resamples': 7}
+    rows = [f'benchmark/imagenet-1shot/{name}' for name in ('copying', 'matching', 'protonet')]
+    for job in plan(papers, papers.select(rows), 'mp100', 1, tmp_path / 'out', options, data_root='elsewhere'):
+        trains = job.run.row.name == 'protonet'
+        assert ('train_cfg' in job.testing) == trains == (job.options.get('train_cfg.max_epochs') == 2)
+        assert job.testing.test_evaluator.resamples == 7
+        assert job.testing.test_dataloader.dataset.data_root == 'elsewhere'
+
+
 def test_rows_that_are_one_run_share_it(jobs):
     assert [len(group) for group in groups(jobs)] == [1, 2, 3]
     assert jobs[1].test == jobs[2].test and len({job.test for job in jobs[3:]}) == 3

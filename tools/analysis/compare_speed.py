@@ -4,11 +4,11 @@
     python tools/analysis/compare_speed.py OLD NEW CONFIG [--shots 1 5] [--rounds 5] [--cfg-options KEY=VALUE ...]
     python tools/analysis/compare_speed.py OLD NEW CONFIG --train
 
-OLD and NEW are checkouts, such as `git worktree add` makes, or the same one with --amp. Each runs in its own process and
-answers the same pairs with the same random weights, or takes the same steps from the same start, in turns, so that other
-load affects both. What counts is the CPU time of the fastest round, on one thread each: on a busy machine the wall time
-says more about the other load. In tests, images are read anew in every round. Prints pairs or episodes per CPU second,
-their ratio, and the largest difference between the answers, in crop sides, or between the losses.
+OLD and NEW are checkouts, such as `git worktree add` makes, or the same one with --amp. Each runs in its own process
+and answers the same pairs with the same random weights, or takes the same steps from the same start, in turns, so that
+other load affects both. What counts is the CPU time of the fastest round, on one thread each: on a busy machine the
+wall time says more about the other load. In tests, images are read anew in every round. Prints pairs or episodes per
+CPU second, their ratio, and the largest difference between the answers, in crop sides, or between the losses.
 """
 
 import argparse
