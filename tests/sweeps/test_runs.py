@@ -56,7 +56,8 @@ def _check(jobs) -> None:
 
 
 def test_overrides_of_training_pass_by_rows_that_train_nothing(repo, tmp_path):
-    papers, options = load_papers(repo / 'configs/benchmark.yml'), {'train_cfg.max_epochs': 2, 'test_evaluator.resamples': 7}
+    papers = load_papers(repo / 'configs/benchmark.yml')
+    options = {'train_cfg.max_epochs': 2, 'test_evaluator.resamples': 7}
     rows = [f'benchmark/imagenet-1shot/{name}' for name in ('copying', 'matching', 'protonet')]
     for job in plan(papers, papers.select(rows), 'mp100', 1, tmp_path / 'out', options, data_root='elsewhere'):
         trains = job.run.row.name == 'protonet'
