@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from mmengine.dist import all_reduce_dict
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
@@ -40,6 +41,13 @@ class EpisodeEstimator(BaseModel):
         with torch.set_grad_enabled(torch.is_grad_enabled() and mode != 'predict'):
             episode = episode.to(self.data_preprocessor.device)
             return self._loss(episode) if mode == 'loss' else self._predict(episode)
+
+    def parse_losses(self, losses: dict) -> tuple[Tensor, dict]:
+        """As mmengine's: the objective of this process; what is logged is the mean over all processes."""
+        objective, logged = super().parse_losses(losses)
+        logged = {name: value.detach() for name, value in logged.items()}
+        all_reduce_dict(logged, 'mean')
+        return objective, logged
 
     def _dump_init_info(self) -> None:
         """Nothing: mmengine would print four lines for every parameter where there is no log file yet."""

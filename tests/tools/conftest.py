@@ -1,6 +1,9 @@
 """A small data set, a config for it, and the tools run in this process."""
 
+import os
 import runpy
+import socket
+import subprocess
 import sys
 
 import pytest
@@ -69,6 +72,21 @@ def tool(repo, capsys):
         status = run_tool(repo, name, *arguments)
         captured = capsys.readouterr()
         return status, captured.out, captured.err
+    return run
+
+
+@pytest.fixture
+def in_processes(repo):
+    """Run tools/dist_<name>.sh with arguments on the CPU; it must end well."""
+    def run(name, *arguments):
+        with socket.socket() as free:
+            free.bind(('127.0.0.1', 0))
+            port = free.getsockname()[1]
+        path = f'{os.path.dirname(sys.executable)}{os.pathsep}{os.environ["PATH"]}'
+        done = subprocess.run([str(repo / f'tools/dist_{name}.sh'), *map(str, arguments)],
+                              env=dict(os.environ, PATH=path, PORT=str(port), OMP_NUM_THREADS='1'),
+                              capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stderr[-2000:]
     return run
 
 

@@ -4,8 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -109,13 +107,9 @@ def test_mixed_precision(config, checkpoint, tmp_path, tool):
     assert 0 < apart < 5  # of 40 pixels
 
 
-def test_two_processes_score_as_one(config, checkpoint, tmp_path, tool, repo):
+def test_two_processes_score_as_one(config, checkpoint, tmp_path, tool, in_processes):
     assert tool('test', config, checkpoint, '--work-dir', tmp_path / 'one')[0] == 0
-    path = f'{os.path.dirname(sys.executable)}{os.pathsep}{os.environ["PATH"]}'
-    environment = dict(os.environ, PATH=path, PORT='29541', OMP_NUM_THREADS='1')
-    done = subprocess.run([str(repo / 'tools/dist_test.sh'), str(config), str(checkpoint), '2', '--work-dir',
-                           str(tmp_path / 'two')], env=environment, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr[-2000:]
+    in_processes('test', config, checkpoint, 2, '--work-dir', tmp_path / 'two')
     one, two = ((tmp_path / name / 'test_1shot.json').read_text() for name in ('one', 'two'))
     assert json.loads(one)['categories'] == json.loads(two)['categories']
 

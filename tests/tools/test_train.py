@@ -145,6 +145,24 @@ def test_two_workers_train_as_none(trained, config, tmp_path, tool):
     assert _same_training(tmp_path / 'epoch_1.pth', trained / 'epoch_1.pth')
 
 
+@pytest.mark.slow
+def test_two_processes_log_the_losses_of_one(config, tmp_path, tool, in_processes):
+    """Of the whole batch, not of the first process's half.
+
+    BatchNorm takes its statistics from the images of its own process, the one difference there is (torch's
+    SyncBatchNorm refuses CPUs); ConvNeXt has LayerNorm. Dropout draws other numbers in each process.
+    """
+    options = ['--no-validate', '--cfg-options', 'model.backbone.name=convnext_atto.d2_in1k', 'model.head.dropout=0']
+    assert tool('train', config, '--work-dir', tmp_path / 'one', *options)[0] == 0
+    in_processes('train', config, 2, '--work-dir', tmp_path / 'two', *options, 'train_dataloader.batch_size=2')
+    one, two = ({name: scalar['values'] for name, scalar in
+                 read_checkpoint(tmp_path / name / 'epoch_3.pth')['message_hub']['log_scalars'].items()
+                 if 'loss' in name} for name in ('one', 'two'))
+    assert one.keys() == two.keys() and len(one['train/loss']) == 9
+    for name, values in one.items():
+        assert two[name] == pytest.approx(values, rel=1e-4), name
+
+
 def test_seed_changes_the_run(trained, config, tmp_path, tool):
     assert tool('train', config, '--work-dir', tmp_path, '--seed', '5', '--no-validate', '--cfg-options',
                 'train_cfg.max_epochs=1')[0] == 0
