@@ -62,6 +62,8 @@ class Step:
     """These are the episodes' first queries: the supports are prepared here."""
     last: bool
     """These are the episodes' last queries: the episodes are complete afterwards."""
+    asked: np.ndarray
+    """(n,) bool, the episodes whose answers are wanted; a step without any is skipped."""
 
     @property
     def needed(self) -> dict:
@@ -112,7 +114,8 @@ class EpisodePredictor:
 
         Args:
             plan: E episodes of Q queries.
-            episodes: numbers of the episodes to answer, in any order; None = all.
+            episodes: numbers of the episodes to answer; None = all. Their categories are encoded whole and cut into
+                steps as for all, so that the answers are the same bits.
 
         Yields:
             for some episodes of one category: their numbers (n,), points (n, Q, K, 2) float32 in image pixels, scores
@@ -127,19 +130,21 @@ class EpisodePredictor:
         return _whole_episodes(steps, self._pair_answers(steps))
 
     def _steps(self, plan: TestPlan, episodes: Numbers | None) -> list[Step]:
-        """Cut the episodes into steps of at most `batch_size` pairs and `max_images` images, category by category."""
-        numbers = np.arange(len(plan)) if episodes is None else np.asarray(episodes, dtype=np.int64)
+        """Cut the episodes' categories into steps of at most `batch_size` pairs and `max_images` images."""
+        numbers = np.arange(len(plan))
+        asked = np.isin(numbers, numbers if episodes is None else episodes)
         count = plan.queries.shape[1]
         at_once = max(1, min(count, self.batch_size, self.max_images - plan.shots))
         together = max(1, min(self.batch_size // count, self.max_images // (plan.shots + count)))
-        ids = self.dataset.category_ids[plan.queries[numbers, 0]]
+        ids = self.dataset.category_ids[plan.queries[:, 0]]
         steps = []
-        for category_id in dict.fromkeys(ids.tolist()):
+        for category_id in dict.fromkeys(ids[asked].tolist()):
             members = numbers[ids == category_id]
             for begin in range(0, len(members), together):
                 chosen = members[begin:begin + together]
                 steps += [Step(chosen, plan.supports[chosen], plan.queries[chosen, start:start + at_once],
-                               first=start == 0, last=start + at_once >= count) for start in range(0, count, at_once)]
+                               first=start == 0, last=start + at_once >= count, asked=asked[chosen])
+                          for start in range(0, count, at_once)]
         return steps
 
     def _parts(self, steps: list[Step]) -> list[Part]:
@@ -175,7 +180,7 @@ class EpisodePredictor:
             kept.keep_only(part.needed)
             for numbers in part.load:
                 self._encode(numbers, next(loader), kept)
-            for step in part.steps:
+            for step in filter(_is_asked, part.steps):
                 with torch.no_grad():
                     if step.first:
                         state = self.estimator.prepare(kept.support(step.supports), self._task(step))
@@ -202,7 +207,7 @@ class EpisodePredictor:
         """As `_answers`, from whole episodes with one query."""
         keys = [[EpisodeKey((*supports, query)) for supports, queries in
                  zip(step.supports.tolist(), step.queries.tolist(), strict=True) for query in queries]
-                for step in steps]
+                for step in filter(_is_asked, steps)]
         for episode in self._pairs.load(keys):
             prediction = self.estimator(episode, mode='predict')
             yield self._in_pixels(prediction, np.stack([meta['crop_to_image'][-1] for meta in episode.meta]))
@@ -218,13 +223,17 @@ def to_image_pixels(points: np.ndarray, crop_to_image: np.ndarray, image_size: i
     return points @ np.swapaxes(crop_to_image[..., :2], -1, -2) + crop_to_image[..., None, :, 2]
 
 
+def _is_asked(step: Step) -> bool:
+    return bool(step.asked.any())
+
+
 def _whole_episodes(steps: list[Step], answers: Iterator[tuple]) -> Iterator[tuple]:
-    """Join the answers of steps, (n * q, K, 2) and (n * q, K), into those of episodes with all their queries."""
+    """Join the answers of steps, (n * q, K, 2) and (n * q, K), into those of asked episodes with all their queries."""
     parts = []
-    for step, arrays in zip(steps, answers, strict=True):
-        parts.append([array.reshape(*step.queries.shape, *array.shape[1:]) for array in arrays])
+    for step, arrays in zip(filter(_is_asked, steps), answers, strict=True):
+        parts.append([array.reshape(*step.queries.shape, *array.shape[1:])[step.asked] for array in arrays])
         if step.last:
-            yield step.episodes, *(np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
+            yield step.episodes[step.asked], *(np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
             parts = []
 
 

@@ -53,7 +53,7 @@ class EvaluationData:
 class EpisodeLoop(BaseLoop):
     """Predicts the episodes of the sampler's plan and scores them.
 
-    The categories are divided among the ranks by the work that they are; every rank returns the same metrics.
+    The episodes are divided among the ranks by the work that they are; every rank returns the same metrics.
 
     Args:
         runner: mmengine's runner.
@@ -147,8 +147,8 @@ class EpisodeLoop(BaseLoop):
 def episodes_of_ranks(plan: TestPlan, category_ids: np.ndarray, ranks: int) -> list[np.ndarray]:
     """Divide a plan among ranks so that each has about as much to do.
 
-    Categories stay whole: each image is encoded by one rank, in the batches of a run on one rank, so that answers are
-    the same bits. The largest category goes first, always to the rank that has least to do.
+    Categories stay whole, so that one rank encodes each image; where there are more ranks, the largest are divided, and
+    each rank that has a part encodes all images. The largest part goes first, always to the rank that has least to do.
 
     Args:
         plan: E episodes.
@@ -159,16 +159,28 @@ def episodes_of_ranks(plan: TestPlan, category_ids: np.ndarray, ranks: int) -> l
         per rank, ascending numbers of episodes in the plan.
     """
     ids = category_ids[plan.queries[:, 0]]
-    work = {}
-    for category_id in np.unique(ids):
-        own = ids == category_id
-        images = np.unique(np.concatenate((plan.supports[own], plan.queries[own]), 1))
-        work[category_id] = plan.queries[own].size + ENCODING * len(images)
-    members: list[list] = [[] for _ in range(ranks)]
-    for category_id in sorted(work, key=work.__getitem__, reverse=True):
-        least = min(members, key=lambda taken: sum(work[one] for one in taken))
-        least.append(category_id)
-    return [np.flatnonzero(np.isin(ids, taken)) for taken in members]
+    members = {category_id: np.flatnonzero(ids == category_id) for category_id in np.unique(ids)}
+    images = {category_id: len(np.unique(np.concatenate((plan.supports[own], plan.queries[own]), 1)))
+              for category_id, own in members.items()}
+    parts = dict.fromkeys(members, 1)
+
+    def work(category_id) -> float:
+        """Of each part of a category."""
+        return plan.queries[members[category_id]].size / parts[category_id] + ENCODING * images[category_id]
+
+    while sum(parts.values()) < ranks:
+        divisible = [category_id for category_id, own in members.items() if parts[category_id] < len(own)]
+        if not divisible:
+            break
+        parts[max(divisible, key=work)] += 1
+    shares: list[list] = [[] for _ in range(ranks)]
+    loads = [0.0] * ranks
+    for category_id in sorted(members, key=work, reverse=True):
+        for part in np.array_split(members[category_id], parts[category_id]):
+            least = loads.index(min(loads))
+            shares[least] += part.tolist()
+            loads[least] += work(category_id)
+    return [np.sort(np.array(share, np.int64)) for share in shares]
 
 
 def flat_metrics(report: dict) -> dict:

@@ -45,16 +45,17 @@ def test_a_run(data, keep_features):
     assert loop.runner.hooks[2][1] == dict(metrics=metrics) and len(loop.dataloader) == 6
 
 
-def test_ranks_share_the_categories(data, monkeypatch):
+@pytest.mark.parametrize(('ranks', 'sizes'), [(2, [2, 4]), (5, [1, 1, 1, 1, 2])])
+def test_ranks_share_the_episodes(data, monkeypatch, ranks, sizes):
     whole = make_loop(data)
     whole.run()
     shares = []
-    for rank in range(2):
-        monkeypatch.setattr('capekit.engine.loops.get_dist_info', lambda rank=rank: (rank, 2))
+    for rank in range(ranks):
+        monkeypatch.setattr('capekit.engine.loops.get_dist_info', lambda rank=rank: (rank, ranks))
         monkeypatch.setattr('capekit.engine.loops.all_gather_object', lambda share: shares.append(share) or [share])
         make_loop(data)._predict()
     taken = [sorted(number for numbers, *_ in share for number in numbers) for share in shares]
-    assert sorted(map(len, taken)) == [2, 4] and sorted(sum(taken, [])) == list(range(6))
+    assert sorted(map(len, taken)) == sizes and sorted(sum(taken, [])) == list(range(6))
     monkeypatch.setattr('capekit.engine.loops.all_gather_object', lambda _: shares)
     points, scores = make_loop(data)._predict()
     np.testing.assert_array_equal(points, whole.points)
@@ -77,9 +78,16 @@ def test_categories_of_different_sizes_are_divided_by_work(ranks):
     assert max(work) < 1.25 * sum(work) / ranks
 
 
-def test_more_ranks_than_categories():
-    parts = episodes_of_ranks(TestPlan(np.array([[0], [1]]), np.array([[1], [0]])), np.array([1, 1]), 3)
-    assert [len(numbers) for numbers in parts] == [2, 0, 0]
+@pytest.mark.parametrize(('ranks', 'expected'), [
+    (2, [[0, 1, 2, 3], [4, 5, 6, 7]]),
+    (3, [[0, 1], [2, 3], [4, 5, 6, 7]]),  # of the category with more images, each part is more work than the other
+    (5, [[0], [1], [2], [3], [4, 5, 6, 7]]),
+    (10, [[0], [1], [2], [3], [4], [5], [6], [7], [], []])])
+def test_more_ranks_than_categories(ranks, expected):
+    """Some categories are divided; only a rank beyond the last episode has nothing to do."""
+    supports, queries = np.array([[1, 2, 3, 0, 5, 4, 5, 4], [0, 1, 2, 3, 4, 5, 4, 5]])[..., None]
+    plan, ids = TestPlan(supports, queries), np.repeat((9, 4), (4, 2))
+    assert [numbers.tolist() for numbers in episodes_of_ranks(plan, ids, ranks)] == expected
 
 
 @pytest.mark.parametrize('persistent', [True, False])

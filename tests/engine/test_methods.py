@@ -35,8 +35,7 @@ def test_equal_to_pair_by_pair(dataset, repo, monkeypatch, method, shots):
             parameter.add_(0.02 * torch.randn_like(parameter))
     plan = released_test_plan(dataset, shots, queries=3, episodes=2)
     predictor = EpisodePredictor(estimator, dataset, batch_size=6)
-    pairs = {number: answer for numbers, *arrays in predictor.predict_pairs(plan)
-             for number, *answer in zip(numbers, *arrays, strict=True)}
+    pairs = _by_episode(predictor.predict_pairs(plan))
     prepared, prepare = [], estimator.prepare
     monkeypatch.setattr(estimator, 'prepare', lambda support, task: prepared.append(len(task.names)) or prepare(
         support, task))
@@ -45,3 +44,24 @@ def test_equal_to_pair_by_pair(dataset, repo, monkeypatch, method, shots):
             np.testing.assert_allclose(of_episode, pairs[number][0], atol=0.01)  # pixels
             np.testing.assert_allclose(its_scores, pairs[number][1], atol=1e-4)
     assert sum(prepared) == len(plan) == len(pairs)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_some_episodes_are_the_same_bits(dataset, repo, method):
+    """Ranks that share a category score as one."""
+    estimator = init_estimator(repo / f'configs/synthetic/{method}_synthetic_1shot.py', cfg_options=METHODS[method])
+    plan = released_test_plan(dataset, 1, queries=3, episodes=3)
+    predictor = EpisodePredictor(estimator, dataset, batch_size=7)
+    for loop in (predictor.predict, predictor.predict_pairs):
+        whole = _by_episode(loop(plan))
+        for some in ([0, 4], [1, 2], [3], [5]):
+            asked = _by_episode(loop(plan, some))
+            assert sorted(asked) == some
+            for number in some:
+                assert all(map(np.array_equal, asked[number], whole[number]))
+
+
+def _by_episode(batches) -> dict:
+    """Episode number -> points (Q, K, 2) and scores (Q, K)."""
+    return {number: answer for numbers, *arrays in batches
+            for number, *answer in zip(numbers.tolist(), *arrays, strict=True)}
