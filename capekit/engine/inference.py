@@ -238,10 +238,11 @@ def _whole_episodes(steps: list[Step], answers: Iterator[tuple]) -> Iterator[tup
 
 
 class Features:
-    """Encoded images by instance number."""
+    """Encoded images by instance number; a tensor of both support and query features is kept once."""
 
     def __init__(self):
         self._place: dict[int, int] = {}
+        self._shared: list[str] = []
         self._support: dict[str, Tensor] = {}
         self._query: dict[str, Tensor] = {}
         self._matrices = np.zeros((0, 2, 3))
@@ -257,7 +258,9 @@ class Features:
 
     def add(self, numbers: Sequence[int], support: dict, query: dict, matrices: np.ndarray) -> None:
         """Add the features of more images, in the order of `numbers`."""
-        for features, new in ((self._support, support), (self._query, query)):
+        self._shared = [name for name in support if support[name] is query.get(name)]
+        own = {name: value for name, value in support.items() if name not in self._shared}
+        for features, new in ((self._support, own), (self._query, query)):
             for name, value in new.items():
                 features[name] = torch.cat((features[name], value)) if name in features else value
         start = len(self._place)
@@ -266,7 +269,7 @@ class Features:
 
     def support(self, numbers: np.ndarray) -> dict:
         """Instance numbers (n, S) -> support features, tensors (n, S, ...)."""
-        return self._gather(self._support, numbers)[0]
+        return self._gather({**self._support, **{name: self._query[name] for name in self._shared}}, numbers)[0]
 
     def query(self, numbers: np.ndarray) -> tuple:
         """Instance numbers (n,) -> query features, tensors (n, ...), and matrices (n, 2, 3)."""

@@ -179,6 +179,8 @@ class CapeEstimator(EpisodeEstimator):
         if self.support_backbone is not None:
             return super().encode(images, points, visible)
         maps = self.backbone(self.data_preprocessor.normalise(images))
+        if hasattr(self.head, 'encode'):
+            return self.head.encode(maps, points, visible)
         return self.head.encode_support(maps, points, visible), self.head.encode_query(maps)
 
     def prepare(self, support: dict, task: Task) -> dict:

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from coco_files import content, write, write_images
 from mean_colour import MeanColour
 
 from capekit.datasets import MP100Dataset, TestPlan, released_test_plan
-from capekit.engine.inference import EpisodePredictor
+from capekit.engine.inference import EpisodePredictor, Features
 from capekit.errors import CapekitError
 
 
@@ -111,6 +112,18 @@ def test_workers_change_nothing(dataset, persistent):
             assert all(np.array_equal(a, b) for a, b in zip(answer, alone[number], strict=True))
         workers.append(predictor._images.loader._iterator)
     assert (workers[0] is workers[2] is not None) == persistent
+
+
+def test_a_tensor_of_both_sides_is_kept_once():
+    kept = Features()
+    for numbers in ([4, 2], [9]):
+        both = torch.tensor(numbers)[:, None]
+        kept.add(numbers, dict(both=both, own=-both), dict(both=both, other=10 * both), np.zeros((len(numbers), 2, 3)))
+    kept.keep_only(dict.fromkeys([9, 2]))
+    support, query = kept.support(np.array([[9, 2]])), kept.query(np.array([2]))[0]
+    assert support['both'].tolist() == [[[9], [2]]] and support['own'].tolist() == [[[-9], [-2]]]
+    assert query['both'].tolist() == [[2]] and query['other'].tolist() == [[20]]
+    assert sorted(kept._support) == ['own'] and sorted(kept._query) == ['both', 'other']
 
 
 @pytest.mark.parametrize('name', ['batch_size', 'max_images'])

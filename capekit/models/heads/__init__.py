@@ -11,6 +11,9 @@ your own, `custom_imports` in the config replaces the import.
         (N, K) bool. Returns tensors (N, ...). It sees single images, never an episode.
     encode_query(maps) -> dict
         Features of N query images, tensors (N, ...).
+    encode(maps, points, visible) -> (dict, dict)
+        Only if supports and queries have features in common: both of the same N images. A test keeps a tensor that both
+        dicts have under one name once.
     prepare(support, task) -> dict
         Everything that depends on B support sets without a query: `support` as above with (B, S, ...) in front, `task`
         the `Task` of their categories (`num_keypoints` (B,), `links`, keypoint `names`). Returns tensors (B, ...).

@@ -129,7 +129,12 @@ class FMMPHead(nn.Module):
 
     def encode_support(self, maps: list, points: Tensor, visible: Tensor) -> dict:
         """The pyramid, `level0` (coarse) and on, each (N, C, H_l, W_l); `points` (N, K, 2) and `visible` (N, K)."""
-        return dict(self.encode_query(maps), points=points, visible=visible)
+        return self.encode(maps, points, visible)[0]
+
+    def encode(self, maps: list, points: Tensor, visible: Tensor) -> tuple[dict, dict]:
+        """Both of the same images, with one pyramid."""
+        levels = self.encode_query(maps)
+        return dict(levels, points=points, visible=visible), levels
 
     def encode_query(self, maps: list) -> dict:
         """The pyramid, `level0` (coarse) and on, each (N, C, H_l, W_l)."""

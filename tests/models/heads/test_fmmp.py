@@ -35,6 +35,15 @@ def _inputs(head, batch=2, shots=1, slots=5, links=CHAIN):
     return support, head.encode_query([m[batch * shots:] for m in maps]), torch.full((batch,), slots), [links] * batch
 
 
+def test_images_that_serve_as_both_have_one_pyramid():
+    head, maps = _head(), [torch.randn(3, 8, 8, 8), torch.randn(3, 16, 4, 4)]
+    points, visible = torch.rand(3, 5, 2), torch.rand(3, 5) > 0.3
+    support, query = head.encode(maps, points, visible)
+    assert list(query) == ['level0', 'level1'] and all(support[name] is query[name] for name in query)
+    for together, alone in ((support, head.encode_support(maps, points, visible)), (query, head.encode_query(maps))):
+        assert together.keys() == alone.keys() and all(torch.equal(together[name], alone[name]) for name in alone)
+
+
 @pytest.mark.parametrize('option', ['variant', 'pooling', 'mining', 'structure', 'train_padding', 'test_padding',
                                     'reduction'])
 def test_unknown_choice_names_the_valid_ones(option):
