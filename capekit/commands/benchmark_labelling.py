@@ -8,6 +8,7 @@ The adapted networks are kept there: without the draws' .json files, they are me
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,8 @@ def main() -> None:
     parser.add_argument('--shots', type=int, default=5, help='labelled images; default: 5')
     parser.add_argument('--draws', type=int, nargs='+', default=[0, 1, 2, 3, 4], metavar='SEED',
                         help='of the supports; default: 0 1 2 3 4')
+    parser.add_argument('--boxes', nargs='*', choices=BOXES[1:], default=BOXES[1:],
+                        help='beside the true ones; default: find whole')
     parser.add_argument('--steps', type=int, default=200, help='of adaptation; default: 200, a minute on two cores')
     parser.add_argument('--corrections', type=int, default=0, metavar='N', help='also correct the N animals that come '
                         'first in the review list, adapt again with them, and measure the rest before and after')
@@ -80,7 +83,7 @@ def main() -> None:
     for seed in args.draws:
         path = args.out / f'{args.category}_{args.shots}shot_{args.steps}steps_{seed}.json'
         if not path.exists():
-            write_json(path, measure(everything, args.shots, args.steps, seed, args.corrections,
+            write_json(path, measure(everything, args.shots, args.steps, seed, ('true', *args.boxes), args.corrections,
                                      path.with_suffix('.safetensors')))
         results.append(json.loads(path.read_text()))
     print(f'{args.category}: {args.shots} labelled images, {args.steps} steps, draws {args.draws}; mean, and standard '
@@ -101,7 +104,8 @@ def draw_supports(everything: Labelled, shots: int, seed: int) -> tuple[list[int
     return order[:shots], [i for i in order[shots:] if everything.supports[i].name not in used]
 
 
-def measure(everything: Labelled, shots: int, steps: int, seed: int, corrections: int, kept: Path) -> dict:
+def measure(everything: Labelled, shots: int, steps: int, seed: int, kinds: Sequence[str], corrections: int,
+            kept: Path) -> dict:
     """One draw: PCK and error in pixels of every model and kind of box, and what a review list would catch.
 
     Args:
@@ -109,6 +113,7 @@ def measure(everything: Labelled, shots: int, steps: int, seed: int, corrections
         shots: number of supports.
         steps: of adaptation.
         seed: of the draw and the adaptation.
+        kinds: some of `BOXES`.
         corrections: animals to correct, 0 = none.
         kept: file of the adapted network, written if missing.
     """
@@ -132,7 +137,7 @@ def measure(everything: Labelled, shots: int, steps: int, seed: int, corrections
         if name == 'adapted':
             store.write_model(kept, model.state(), {})
         predictor = Predictor(model, finder, hull, Calibration(), seen, batch_size=15)
-        for kind in BOXES:
+        for kind in kinds:
             pairs = [pair for own in track(truths.values(), len(truths), f'{name}, {kind} boxes')
                      for pair in answer(predictor, own, kind)]
             result[f'{name}/{kind}'] = score(pairs)
@@ -214,7 +219,7 @@ def table(results: list[dict]) -> str:
     """Markdown: a line for each model and kind of box."""
     lines = []
     for name in MODELS:
-        for kind in BOXES:
+        for kind in (kind for kind in BOXES if f'{name}/{kind}' in results[0]):
             cells = []
             for metric in ('PCK@0.1', 'PCK@0.2', 'pixels'):
                 values = np.array([result[f'{name}/{kind}'][metric] for result in results])

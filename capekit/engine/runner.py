@@ -80,6 +80,10 @@ class CapeRunner(Runner):
         super().scale_lr(optim_wrapper, auto_scale_lr)
 
     def wrap_model(self, model_wrapper_cfg, model):
+        if self.distributed and self.cfg.get('sync_bn') == 'torch':
+            from timm.layers import convert_sync_batchnorm  # heavy: imported only where used
+            # mmengine's would leave out the activations that timm's layers have in their BatchNorm.
+            model, self.cfg.sync_bn = convert_sync_batchnorm(model), None
         if self.distributed and not torch.cuda.is_available():  # mmengine would pass a GPU number
             unused = self.cfg.get('find_unused_parameters', False)
             model_wrapper_cfg = {**(model_wrapper_cfg or dict(find_unused_parameters=unused)), 'device_ids': None}

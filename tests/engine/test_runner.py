@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import Dataset, SequentialSampler
 
@@ -13,6 +14,7 @@ from capekit.engine import EpochSeedHook, PlainCheckpointHook, ProgressBarHook
 from capekit.engine.config import load_config
 from capekit.engine.runner import CapeRunner, build_runner
 from capekit.errors import CapekitError
+from capekit.models.backbones import TimmPyramid
 
 
 @pytest.fixture
@@ -70,6 +72,20 @@ def test_wrapper_options_arrive_without_a_gpu(runner, tmp_path, monkeypatch, opt
         assert wrapped.broadcast_buffers == ('broadcast_buffers' not in options.get('model_wrapper_cfg', ()))
     finally:
         torch.distributed.destroy_process_group()
+
+
+def test_joined_statistics_change_no_answer(runner, monkeypatch):
+    """Not even of timm's layers that have an activation in their BatchNorm."""
+    monkeypatch.setattr(Runner, 'wrap_model', lambda self, wrapper, model: (self.cfg.get('sync_bn'), model))
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    runner.cfg, runner._distributed = Config(dict(sync_bn='torch')), True
+    torch.manual_seed(0)
+    backbone, images = TimmPyramid('tf_efficientnet_lite0', (8, 16)).eval(), torch.rand(1, 3, 64, 64)
+    expected = backbone(images)
+    left, joined = runner.wrap_model(None, backbone)
+    torch.testing.assert_close(joined(images), expected)
+    layers = [layer for layer in joined.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    assert left is None and layers and all(isinstance(layer, nn.SyncBatchNorm) for layer in layers)
 
 
 class Numbers(Dataset):

@@ -13,11 +13,11 @@ from capekit.errors import CapekitError
 def test_a_draw_is_measured_once_and_printed(tmp_path, monkeypatch, capsys):
     path, images, _ = write_animals(tmp_path, count=5, labelled=5)
     arguments = ['x', str(path), '--images', str(images), '--category', 'kite', '--out', str(tmp_path / 'out'),
-                 '--shots', '2', '--draws', '0', '--steps', '1', '--corrections', '1']
+                 '--shots', '2', '--draws', '0', '--steps', '1', '--corrections', '1', '--boxes', 'whole']
     monkeypatch.setattr(sys, 'argv', arguments)
     benchmark.main()
     printed = capsys.readouterr().out
-    assert len([line for line in printed.splitlines() if line.startswith('|')]) == 2 + 9
+    assert len([line for line in printed.splitlines() if line.startswith('|')]) == 2 + 6
     assert 'not corrected' in printed and 'times what chance gives' in printed
     result = json.loads((tmp_path / 'out/kite_2shot_1steps_0.json').read_text())
     assert result['corrections']['rest'] == 2 and len(result['supports']) == 2
