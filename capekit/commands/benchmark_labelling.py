@@ -79,15 +79,15 @@ def main() -> None:
                         'first in the review list, adapt again with them, and measure the rest before and after')
     args = parser.parse_args()
     everything = supports_of(label_files.read(args.annotations, 'coco', category=args.category), args.images)
-    results = []
+    results, kinds = [], ('true', *args.boxes)
     for seed in args.draws:
         path = args.out / f'{args.category}_{args.shots}shot_{args.steps}steps_{seed}.json'
-        if not path.exists():
-            write_json(path, measure(everything, args.shots, args.steps, seed, ('true', *args.boxes), args.corrections,
+        if not path.exists() or any(f'copying/{kind}' not in json.loads(path.read_text()) for kind in kinds):
+            write_json(path, measure(everything, args.shots, args.steps, seed, kinds, args.corrections,
                                      path.with_suffix('.safetensors')))
         results.append(json.loads(path.read_text()))
     print(f'{args.category}: {args.shots} labelled images, {args.steps} steps, draws {args.draws}; mean, and standard '
-          f'deviation over the draws\n\n{table(results)}\n\n{reviewed(results)}')
+          f'deviation over the draws\n\n{table(results, kinds)}\n\n{reviewed(results)}')
 
 
 def draw_supports(everything: Labelled, shots: int, seed: int) -> tuple[list[int], list[int]]:
@@ -215,11 +215,11 @@ def correct(everything: Labelled, model, pairs: list[tuple[PosePrediction, Suppo
     return dict(rest=len(rest), before=score(rest), after=score(after))
 
 
-def table(results: list[dict]) -> str:
+def table(results: list[dict], kinds: Sequence[str]) -> str:
     """Markdown: a line for each model and kind of box."""
     lines = []
     for name in MODELS:
-        for kind in (kind for kind in BOXES if f'{name}/{kind}' in results[0]):
+        for kind in kinds:
             cells = []
             for metric in ('PCK@0.1', 'PCK@0.2', 'pixels'):
                 values = np.array([result[f'{name}/{kind}'][metric] for result in results])

@@ -3,8 +3,8 @@
     python tools/sweep.py configs/papers.yml --select capeformer/table3 [--data synthetic] [--seeds 3] [--out DIR] ...
 
 Every row is done once: a finished one is not repeated, an interrupted one is resumed, and several sweeps may work on
-one list with the same --out at the same time: torchrun --nproc_per_node 8 tools/sweep.py ... is one for each GPU. Rows
-that are the same run are one run. --executor slurm makes a Slurm job of every training, through submitit.
+one list with the same --out at the same time: torchrun --nproc_per_node 8 -m capekit sweep ... is one for each GPU.
+Rows that are the same run are one run. --executor slurm makes a Slurm job of every training, through submitit.
 """
 
 import argparse

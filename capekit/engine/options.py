@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.registry import Registry
 from mmengine.runner import Runner
@@ -120,3 +121,13 @@ def _passed_on(function: Callable, kwargs: str) -> bool:
     return any(ast.unparse(call.func).endswith('.__init__')
                and any(word.arg is None and ast.unparse(word.value) == kwargs for word in call.keywords)
                for call in calls)
+
+
+def refuse_frozen(config: Config) -> None:
+    """Raise a CapekitError if the head or the model of a config says that it has nothing to train: `frozen`."""
+    model = config.get('model') or {}
+    for part, where in ((model, 'model.type'), (model.get('head') or {}, 'model.head.type')):
+        target = resolve(part['type'], MODELS, where) if 'type' in part else None
+        if getattr(target, 'frozen', False):
+            raise CapekitError(f'config {config.filename}: {part["type"]} has nothing to train; test it without a '
+                               'checkpoint: tools/test.py CONFIG')

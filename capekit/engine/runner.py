@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.registry import init_default_scope
@@ -27,7 +28,7 @@ from capekit.engine.finite import FiniteLossHook
 from capekit.engine.hooks import EpochSeedHook, PlainCheckpointHook, ProgressBarHook
 from capekit.engine.logs import compiler_or_none, fall_silent
 from capekit.engine.memory import keep_freed_memory
-from capekit.engine.options import resolve
+from capekit.engine.options import refuse_frozen, resolve
 from capekit.engine.provenance import write_provenance
 from capekit.engine.resume import facts_of_run, resume
 from capekit.engine.values import refuse_unused_keys
@@ -80,14 +81,20 @@ class CapeRunner(Runner):
         super().scale_lr(optim_wrapper, auto_scale_lr)
 
     def wrap_model(self, model_wrapper_cfg, model):
-        if self.distributed and self.cfg.get('sync_bn') == 'torch':
-            from timm.layers import convert_sync_batchnorm  # heavy: imported only where used
-            # mmengine's would leave out the activations that timm's layers have in their BatchNorm.
-            model, self.cfg.sync_bn = convert_sync_batchnorm(model), None
+        if self.distributed and not any(parameter.requires_grad for parameter in model.parameters()):
+            return model.to(get_device())  # torch wraps nothing that does not learn
         if self.distributed and not torch.cuda.is_available():  # mmengine would pass a GPU number
             unused = self.cfg.get('find_unused_parameters', False)
             model_wrapper_cfg = {**(model_wrapper_cfg or dict(find_unused_parameters=unused)), 'device_ids': None}
-        return super().wrap_model(model_wrapper_cfg, model)
+        joined = self.cfg.get('sync_bn')
+        if not self.distributed or joined != 'torch':
+            return super().wrap_model(model_wrapper_cfg, model)
+        from timm.layers.norm_act import convert_sync_batchnorm  # heavy: imported only where used
+        try:
+            self.cfg.sync_bn = None  # mmengine's would leave out the activations that timm's layers have in BatchNorm
+            return super().wrap_model(model_wrapper_cfg, convert_sync_batchnorm(model))
+        finally:
+            self.cfg.sync_bn = joined
 
     def register_hooks(self, default_hooks=None, custom_hooks=None):
         super().register_hooks(default_hooks, custom_hooks)
@@ -229,7 +236,7 @@ def build_runner(config: Config, stages: Sequence[str], work_dir: str, launcher:
     init_default_scope('capekit')
     keep_freed_memory()
     if 'train' in stages:
-        _refuse_frozen(config)
+        refuse_frozen(config)
     check_writable(work_dir, 'work directory', folder=True)
     join_distributed(launcher, config.get('env_cfg', {}))
     wanted = [key for stage in stages for key in STAGES[stage]]
@@ -286,11 +293,3 @@ def _check_training(config: Config, arguments: dict, runner_type: type[CapeRunne
         raise CapekitError(f'train_dataloader: {first_line(error)}') from None
     if not len(loader):
         raise CapekitError(f'train_dataloader: no batch of {loader.batch_size} in an epoch of {len(loader.sampler)}')
-
-
-def _refuse_frozen(config: Config) -> None:
-    head = (config.get('model') or {}).get('head')
-    target = resolve(head['type'], MODELS, 'model.head.type') if head else None
-    if target is not None and getattr(target, 'frozen', False):
-        raise CapekitError(f'config {config.filename}: {target.__name__} has nothing to train; test it without a '
-                           'checkpoint: tools/test.py CONFIG')

@@ -119,20 +119,22 @@ class AdaptingEstimator(EpisodeEstimator):
     def answer(self, state: dict, query: dict) -> Prediction:
         """Answer B * Q queries, Q with each of the B adapted networks.
 
-        `extras`: `mask` (B * Q, K) bool, `support_errors` (B * Q, 2), see `prepare`, `heatmaps` (B * Q, K, H, W),
-        `maxima` (B * Q, K), the unclamped scores.
+        `extras`: `mask` (B * Q, K) bool, `support_errors` (B * Q, 2), see `prepare`, `outputs` (B * Q, K, H, W) of the
+        networks, `heatmaps` of the same shape, their softmax where the error is a cross-entropy, `maxima` (B * Q, K),
+        the unclamped scores.
         """
         mask = state['mask']
         times = len(query['images']) // len(mask)
         with running_statistics(self.network):
-            heatmaps = torch.cat([
+            outputs = torch.cat([
                 self._answer({name: state[name][row] for name, _ in self.network.named_parameters()}, images,
                              mask.shape[1]) for row, images in enumerate(query['images'].split(times))])
+        heatmaps = outputs
         if self.heatmap_error == 'cross_entropy':
-            heatmaps = heatmaps.flatten(2).softmax(-1).view_as(heatmaps)
+            heatmaps = outputs.flatten(2).softmax(-1).view_as(outputs)
         points, maxima = decode_heatmaps(heatmaps, self.refine)
         return Prediction(points=points.float(), scores=maxima.float().clamp(0, 1), extras=dict(
-            mask=mask.repeat_interleave(times, 0), heatmaps=heatmaps, maxima=maxima,
+            mask=mask.repeat_interleave(times, 0), outputs=outputs, heatmaps=heatmaps, maxima=maxima,
             support_errors=state['support_errors'].repeat_interleave(times, 0)))
 
     def _adapt(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
@@ -255,7 +257,7 @@ class MAMLEstimator(AdaptingEstimator):
         extras = self._predict(episode).extras
         before, after = extras['support_errors'].mean(0)
         return dict(support_error=before, adapted_support_error=after, heatmap_loss=self._error(
-            extras['heatmaps'], episode.query_points, episode.query_visible & extras['mask']))
+            extras['outputs'], episode.query_points, episode.query_visible & extras['mask']))
 
 
 def normalise_each_image(network: nn.Module) -> None:

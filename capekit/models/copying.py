@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from capekit.choices import Size, checked
 from capekit.models.estimator import EpisodeEstimator
 from capekit.registry import MODELS
 from capekit.structures import Prediction, Task
@@ -14,7 +15,10 @@ class CopyingEstimator(EpisodeEstimator):
     There is nothing to train. Scores are the share of supports that see the keypoint.
     """
 
-    def __init__(self, data_preprocessor: dict | None = None, image_size: int | None = None):
+    frozen = True
+
+    @checked
+    def __init__(self, data_preprocessor: dict | None = None, image_size: Size | None = None):
         super().__init__(data_preprocessor, image_size)
 
     def encode_support(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:

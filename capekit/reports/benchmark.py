@@ -9,7 +9,8 @@ from capekit.sweeps.papers import Papers
 
 
 def settings_table(papers: Papers, runs: Sequence[FinishedRun], metric: str) -> str:
-    """GitHub table: a line per row name, a column per table of the list, then parameters and minutes of training.
+    """GitHub table: a line per row name, a column per table of the list, then parameters and minutes of training; below
+    it, what the numbers are based on.
 
     Args:
         papers: the list.
@@ -18,15 +19,22 @@ def settings_table(papers: Papers, runs: Sequence[FinishedRun], metric: str) -> 
     """
     columns = list(dict.fromkeys((row.paper, row.table) for row in papers.rows.values()))
     lines = []
-    for label in dict.fromkeys(row.label for row in papers.rows.values()):
-        names = {row.id for row in papers.rows.values() if row.label == label}
-        here = [run for run in runs if run.row_id in names]
+    labels = {row.name: row.label for row in reversed(papers.rows.values())}
+    for name in dict.fromkeys(row.name for row in papers.rows.values()):
+        here = [run for run in runs if run.row == name and (run.paper, run.table) in columns]
         measured = [over_seeds([run for run in here if (run.paper, run.table) == column], metric) for column in columns]
-        lines.append([label, *(one.text() if one else '' for one in measured),
+        lines.append([labels[name], *(one.text() if one else '' for one in measured),
                       _range(here, 'parameters', 1e-6), _range(here, 'train_seconds', 1 / 60)])
     titles = [papers.content['papers'][paper]['tables'][table]['title'] for paper, table in columns]
     headers = ['method', *titles, 'parameters, M', 'training, minutes']
-    return tabulate(lines, headers, 'github', disable_numparse=True)
+    notes = [f'{name}: {"; or ".join(values)}.' for name, values in (
+        ('Training', _different(runs, 'schedule')), ('Seeds', _different(runs, 'seed')),
+        ('On', _different(runs, 'device'))) if values]
+    return '\n\n'.join([tabulate(lines, headers, 'github', disable_numparse=True), *notes])
+
+
+def _different(runs: Sequence[FinishedRun], key: str) -> list[str]:
+    return sorted({str(value) for run in runs if (value := getattr(run, key)) is not None})
 
 
 def _range(runs: Sequence[FinishedRun], key: str, factor: float) -> str:

@@ -28,7 +28,7 @@ def draw_plots(runs: Sequence[FinishedRun], folder: Path, metric: str = 'PCK@0.2
         the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    unique = list({(run.run, Path(run.report).name) if run.run else run.path: run for run in runs}.values())
+    unique = list({(run.run, Path(run.report or run.path).name) if run.run else run.path: run for run in runs}.values())
     drawn = []
     for data, title in TITLES.items():
         here = [run for run in unique if run.on == data]

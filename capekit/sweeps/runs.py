@@ -111,13 +111,19 @@ def plan(papers: Papers, runs: Sequence[Run], data: str, seeds: int, out: Path, 
     more.update(cfg_options)
     loaded: dict[str, Config] = {}
 
-    def config_of(one: Run) -> tuple[Path, dict, Config]:
-        path, options = papers.source(one, data)
+    def load(path: Path, options: dict) -> Config:
         key = json.dumps([str(path), options], default=str)
-        options = {**options, **_fitting(path, more)}
         if key not in loaded:
             loaded[key] = load_config(path, options)
-        return path, options, loaded[key]
+        return loaded[key]
+
+    def config_of(one: Run) -> tuple[Path, dict, Config]:
+        path, options = papers.source(one, data)
+        plain = load(path, {})
+        # A row that trains nothing has no parts for overrides of training.
+        options = {**options, **{key: value for key, value in more.items()
+                                 if (part := key.partition('.')[0]) not in OF_TRAINING or part in plain}}
+        return path, options, load(path, options)
     jobs = []
     for run in runs:
         if papers.missing(run, data) or data == 'synthetic' and run.part != run.row.parts[0]:
@@ -125,15 +131,10 @@ def plan(papers: Papers, runs: Sequence[Run], data: str, seeds: int, out: Path, 
         path, options, testing = config_of(run)
         training = config_of(papers.trainer(run))[2]
         parent = papers.parent(run)
-        jobs += [Job(run, parent.row.id if parent else None, seed, data, out, training, testing, path, options,
-                     cfg_options) for seed in range(seeds)]
+        given = {key: value for key, value in cfg_options.items() if key in options}
+        jobs += [Job(run, parent.row.id if parent else None, seed, data, out, training, testing, path, options, given)
+                 for seed in range(seeds)]
     return jobs
-
-
-def _fitting(path: Path, options: dict) -> dict:
-    """Overrides without those of training where a config has nothing to train."""
-    trains = 'train_cfg' in Config.fromfile(str(path))
-    return {key: value for key, value in options.items() if trains or key.partition('.')[0] not in OF_TRAINING}
 
 
 def groups(jobs: Sequence[Job]) -> list[list[Job]]:

@@ -74,6 +74,11 @@ def test_wrapper_options_arrive_without_a_gpu(runner, tmp_path, monkeypatch, opt
         torch.distributed.destroy_process_group()
 
 
+def test_what_does_not_learn_is_not_wrapped(runner):
+    runner._distributed, model = True, nn.Identity()
+    assert runner.wrap_model(None, model) is model
+
+
 def test_joined_statistics_change_no_answer(runner, monkeypatch):
     """Not even of timm's layers that have an activation in their BatchNorm."""
     monkeypatch.setattr(Runner, 'wrap_model', lambda self, wrapper, model: (self.cfg.get('sync_bn'), model))
@@ -85,7 +90,8 @@ def test_joined_statistics_change_no_answer(runner, monkeypatch):
     left, joined = runner.wrap_model(None, backbone)
     torch.testing.assert_close(joined(images), expected)
     layers = [layer for layer in joined.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
-    assert left is None and layers and all(isinstance(layer, nn.SyncBatchNorm) for layer in layers)
+    assert left is None and runner.cfg.sync_bn == 'torch'
+    assert layers and all(isinstance(layer, nn.SyncBatchNorm) for layer in layers)
 
 
 class Numbers(Dataset):

@@ -7,6 +7,7 @@ import torch
 
 from capekit.apis import init_estimator
 from capekit.errors import CapekitError
+from capekit.models.layers import gaussian_heatmaps
 
 SMALL = {'model.backbone.name': 'resnet10t.c3_in1k', 'model.backbone.strides': [16], 'model.decoder_channels': 16,
          'model.max_keypoints': 10}
@@ -152,6 +153,18 @@ def test_cross_entropy_answers_with_shares_of_each_map(repo, make_episode, metho
     heatmaps = prediction.extras['heatmaps']
     torch.testing.assert_close(heatmaps.sum((-2, -1)), torch.ones(heatmaps.shape[:2]))
     torch.testing.assert_close(prediction.scores, heatmaps.amax((-2, -1)))
+
+
+@pytest.mark.parametrize('error', ['squared', 'cross_entropy'])
+def test_mamls_loss_is_that_of_what_the_network_says(repo, make_episode, monkeypatch, error):
+    estimator, episode = _estimator(repo, 'maml', heatmap_error=error), make_episode(shots=1)
+    outputs = 9 * gaussian_heatmaps(episode.query_points, episode.query_visible, 32, 2.0)[0]
+    rows = iter(outputs.split(1))
+    monkeypatch.setattr(estimator, '_adapt', lambda **_: dict(estimator.network.named_parameters()))
+    monkeypatch.setattr(estimator, '_support_error', lambda *_, **__: torch.zeros(()))
+    monkeypatch.setattr(estimator, '_answer', lambda *_: next(rows))
+    expected = estimator._error(outputs, episode.query_points, episode.query_visible & episode.support_visible[:, 0])
+    torch.testing.assert_close(estimator(episode, mode='loss')['heatmap_loss'], expected)
 
 
 def test_unknown_norm_names_the_valid_ones(repo):

@@ -15,4 +15,3 @@ def test_each_keypoint_is_the_mean_over_the_supports_that_see_it(repo, make_epis
     torch.testing.assert_close(prediction.points[0, 1], torch.tensor([0.5, 0.5]))
     torch.testing.assert_close(prediction.points[:, 2:], points.mean(1)[:, 2:])
     assert prediction.scores[0, :3].tolist() == [0.5, 0, 1]
-

@@ -123,7 +123,9 @@ def test_tables_with_the_same_rows_are_columns_of_one(tmp_path, repo):
     listed = load_papers(repo / 'configs/benchmark.yml')
     finish(tmp_path, 'benchmark/imagenet-1shot/capeformer', 0.7, train_seconds=60)
     finish(tmp_path, 'benchmark/random-5shot/capeformer', 0.6, train_seconds=120)
-    head, _, *lines = settings_table(listed, load_runs([tmp_path]), 'PCK@0.2').splitlines()
+    table, *notes = settings_table(listed, load_runs([tmp_path]), 'PCK@0.2').split('\n\n')
+    head, _, *lines = table.splitlines()
+    assert notes == ['Training: 7 epochs.', 'Seeds: 0.']
     assert [cell.strip() for cell in head.split('|')[2:6]] == ['ImageNet weights, 1 shot', 'ImageNet weights, 5 shots',
                                                                'Random weights, 1 shot', 'Random weights, 5 shots']
     cells = {line.split('|')[1].strip(): [cell.strip() for cell in line.split('|')[2:-1]] for line in lines}

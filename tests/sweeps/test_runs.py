@@ -61,7 +61,9 @@ def test_overrides_of_training_pass_by_rows_that_train_nothing(repo, tmp_path):
     rows = [f'benchmark/imagenet-1shot/{name}' for name in ('copying', 'matching', 'protonet')]
     for job in plan(papers, papers.select(rows), 'mp100', 1, tmp_path / 'out', options, data_root='elsewhere'):
         trains = job.run.row.name == 'protonet'
-        assert ('train_cfg' in job.testing) == trains == (job.options.get('train_cfg.max_epochs') == 2)
+        assert ('train_cfg' in job.testing) == trains == ('train_cfg.max_epochs' in job.options)
+        assert job.cfg_options.keys() == {'test_evaluator.resamples', *(['train_cfg.max_epochs'] if trains else [])}
+        assert job.training.train_dataloader.dataset.data_root == 'elsewhere'
         assert job.testing.test_evaluator.resamples == 7
         assert job.testing.test_dataloader.dataset.data_root == 'elsewhere'
 

@@ -36,6 +36,15 @@ def test_training_it_is_refused_in_one_line(frozen, tool, tmp_path):
     assert err.count('\n') == 1 and not (tmp_path / 'work').exists()
 
 
+def test_copying_has_nothing_to_train(small, tool, tmp_path):
+    config, data = 'configs/synthetic/copying_synthetic_1shot.py', f'dataset.data_root={small}'
+    options = ['--cfg-options', f'train_dataloader.{data}', f'val_dataloader.{data}', f'test_dataloader.{data}']
+    status, out, err = tool('test', config, '--work-dir', tmp_path, '--episodes', 2, '--queries', 2, *options)
+    assert status == 0 and 'PCK@0.2' in out, err
+    status, _, err = tool('train', config, '--work-dir', tmp_path / 'work', *options)
+    assert status == 2 and 'CopyingEstimator has nothing to train' in err and err.count('\n') == 1
+
+
 def test_a_method_that_trains_needs_a_checkpoint(config, tool, tmp_path):
     status, _, err = tool('test', config, '--work-dir', tmp_path / 'work')
     assert status == 2 and 'has parameters to train: name a checkpoint after it' in err and err.count('\n') == 1

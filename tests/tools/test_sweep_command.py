@@ -70,7 +70,8 @@ def test_on_the_processes_of_torchrun_with_nothing_to_train(repo, small, tmp_pat
     arguments = [tmp_path / 'mine.yml', '--seeds', 2, '--data-root', small, '--out', tmp_path, '--cfg-options',
                  *options]
     done = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2',
-                           'tools/sweep.py', *map(str, arguments)], cwd=repo, capture_output=True, text=True)
+                           str(repo / 'tools/sweep.py'), *map(str, arguments)], cwd=tmp_path, capture_output=True,
+                          text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count('capekit test') == done.stdout.count('== finished') == 2
     for seed in (0, 1):
