@@ -70,7 +70,8 @@ def test_other_files_cannot_be_replayed(config, trained, tool):
 def test_weights_that_are_not_finite_are_refused(config, trained, tmp_path, tool, command):
     content = read_checkpoint(trained / 'epoch_1.pth')
     name = next(name for name, value in content['state_dict'].items() if value.is_floating_point())
-    content['state_dict'][name].flatten()[0] = float('nan')
+    tensor = content['state_dict'][name]
+    tensor[(0,) * tensor.dim()] = float('nan')
     torch.save(content, tmp_path / 'nan.pth')
     arguments = [tmp_path / 'nan.pth'] if command == 'test' else ['--cfg-options', f'load_from={tmp_path}/nan.pth']
     status, _, err = tool(command, config, '--work-dir', tmp_path / 'work', *arguments)
