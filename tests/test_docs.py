@@ -37,6 +37,7 @@ NOT_RUN = {
     r'\b(CONFIG|CHECKPOINT|ANNOTATIONS)\b|(PUBLISHED|THEIRS|theirs|epoch_100)\.pth':
         "a user's own files; tests/tools run these commands on small ones",
     r'(train|test)(\.py)? configs/synthetic/': 'minutes; tests/tools train and test smaller copies of these configs',
+    r'analysis/labelling\.py ': 'minutes; tests/tools/test_benchmark_labelling.py runs it with less',
     r'(benchmark|crop_speed|cost_growth)\.py': 'minutes; tests/tools/test_benchmarks.py runs them with less',
     r'compare_speed\.py': 'needs two checkouts',
     r'-m tests\.reliability': 'minutes; tests/reliability runs it with less',
