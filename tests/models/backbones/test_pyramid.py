@@ -38,6 +38,7 @@ def test_hrnet_has_no_unused_parameter_and_the_same_maps(strides):
     backbone = TimmPyramid('hrnet_w18_small', strides=strides)
     whole = timm.create_model('hrnet_w18_small', features_only=True, feature_location='', out_indices=(1, 2, 3, 4))
     whole.load_state_dict(backbone.network.state_dict(), strict=False)
+    whole.to(memory_format=torch.channels_last)
     images = torch.rand(2, 3, 64, 64)
     maps = backbone(images)
     for stride, ours in zip(strides, maps, strict=True):
