@@ -7,7 +7,6 @@ The adapted networks are kept there: without the draws' .json files, they are me
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from capekit.apis import CapeInferencer
 from capekit.errors import CapekitError
-from capekit.files import write_json
+from capekit.files import read_json, write_json
 from capekit.interop import labels as label_files
 from capekit.labelling import store
 from capekit.labelling.adapted import Budget
@@ -82,10 +81,12 @@ def main() -> None:
     results, kinds = [], ('true', *args.boxes)
     for seed in args.draws:
         path = args.out / f'{args.category}_{args.shots}shot_{args.steps}steps_{seed}.json'
-        if not path.exists() or any(f'copying/{kind}' not in json.loads(path.read_text()) for kind in kinds):
+        known = read_json(path) if path.exists() else {}
+        if any(f'copying/{kind}' not in known for kind in kinds):
             write_json(path, measure(everything, args.shots, args.steps, seed, kinds, args.corrections,
                                      path.with_suffix('.safetensors')))
-        results.append(json.loads(path.read_text()))
+            known = read_json(path)
+        results.append(known)
     print(f'{args.category}: {args.shots} labelled images, {args.steps} steps, draws {args.draws}; mean, and standard '
           f'deviation over the draws\n\n{table(results, kinds)}\n\n{reviewed(results)}')
 

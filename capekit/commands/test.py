@@ -58,8 +58,7 @@ def main() -> None:
         config.test_cfg.amp = True
     check_outputs(args)
     estimator = init_estimator(config, args.checkpoint)
-    if args.checkpoint is None and not any(
-            getattr(part, 'frozen', False) for part in (estimator, getattr(estimator, 'head', None))):
+    if args.checkpoint is None and not getattr(getattr(estimator, 'head', estimator), 'frozen', False):
         raise CapekitError(f'{args.config} has parameters to train: name a checkpoint after it')
     runner = build_runner(config, ['test'], work_dir, args.launcher, model=estimator)
     source = source_of(args, runner.test_loop)

@@ -124,10 +124,11 @@ def _passed_on(function: Callable, kwargs: str) -> bool:
 
 
 def refuse_frozen(config: Config) -> None:
-    """Raise a CapekitError if the head or the model of a config says that it has nothing to train: `frozen`."""
+    """Raise a CapekitError if a config's head, or its model without one, has nothing to train: `frozen`."""
     model = config.get('model') or {}
-    for part, where in ((model, 'model.type'), (model.get('head') or {}, 'model.head.type')):
-        target = resolve(part['type'], MODELS, where) if 'type' in part else None
-        if getattr(target, 'frozen', False):
-            raise CapekitError(f'config {config.filename}: {part["type"]} has nothing to train; test it without a '
-                               'checkpoint: tools/test.py CONFIG')
+    head = model.get('head')
+    part, where = (head, 'model.head.type') if head else (model, 'model.type')
+    target = resolve(part['type'], MODELS, where) if 'type' in part else None
+    if target is not None and getattr(target, 'frozen', False):
+        raise CapekitError(f'config {config.filename}: {target.__name__} has nothing to train; test it without a '
+                           'checkpoint: tools/test.py CONFIG')

@@ -119,10 +119,9 @@ def plan(papers: Papers, runs: Sequence[Run], data: str, seeds: int, out: Path, 
 
     def config_of(one: Run) -> tuple[Path, dict, Config]:
         path, options = papers.source(one, data)
-        plain = load(path, {})
         # A row that trains nothing has no parts for overrides of training.
         options = {**options, **{key: value for key, value in more.items()
-                                 if (part := key.partition('.')[0]) not in OF_TRAINING or part in plain}}
+                                 if (part := key.partition('.')[0]) not in OF_TRAINING or part in load(path, {})}}
         return path, options, load(path, options)
     jobs = []
     for run in runs:
