@@ -4,5 +4,4 @@ _base_ = [
     '../_base_/schedules/synthetic_cpu.py', '../_base_/default_runtime.py'
 ]
 model = dict(decoder_channels=64,
-             heatmap_error='cross_entropy',
              backbone=dict(name='resnet18.tv_in1k', strides=(16,), weights=None))
