@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from capekit.choices import Channels, Dropout, Heads, Positive, Range, Size, Weight, checked
@@ -76,8 +77,8 @@ class FMMPHead(nn.Module):
             mean over visible keypoints, summed over layers.
         matching_weight: weight of our own loss, for training from random weights within minutes; 0 leaves it out.
             Mining reads at places and never compares, so it is slow to learn that features of the same keypoint should
-            be alike; this loss says so from the start: the cross-entropy of finding the first features again, on each
-            level.
+            be alike; this loss says so from the start: the cross-entropy of finding the first features again by ten
+            times the cosine, on each level.
         heatmap_size, sigma: of the pooling and of that loss, in cells.
     """
 
@@ -284,7 +285,9 @@ class FMMPHead(nn.Module):
         """Padded points (B, T, 2), visible (B, T) -> scalar: how badly first features find them, mean over levels."""
         heatmaps, weight = gaussian_heatmaps(points, visible, self.heatmap_size, self.sigma)
         weight = weight & extras['padded_visible'].any(1)
-        similarities = [torch.einsum('btc,bchw->bthw', extras['first'], level) / self.channels ** 0.5
+        # Cosines: backbones differ in the size of their features, and a large loss would drown the others.
+        first = F.normalize(extras['first'], dim=-1)
+        similarities = [10 * torch.einsum('btc,bchw->bthw', first, F.normalize(level, dim=1))
                         for level in extras['levels']]
         return torch.stack([keypoint_mean(similarity_cross_entropy(similarity, heatmaps), weight)
                             for similarity in similarities]).mean()

@@ -249,6 +249,11 @@ def test_matching_loss():
     here = head.loss(answer, labels(support['points'][:, 0], visible))['matching_loss']
     elsewhere = head.loss(answer, labels(1 - support['points'][:, 0], visible))['matching_loss']
     assert 0 < float(here.detach()) < 0.5 * float(elsewhere.detach())
+    # How large features are does not matter.
+    large = {name: 30 * query[name] for name in ('level0', 'level1')}
+    torch.testing.assert_close(
+        head.loss(ask(head, support, large, counts, links), labels(support['points'][:, 0], visible))['matching_loss'],
+        here)
     # Keypoints that no support or the query does not show have no part in it.
     moved = support['points'][:, 0].clone()
     moved[:, 3] = 0.9
