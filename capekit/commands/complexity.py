@@ -5,12 +5,14 @@
 By default all shipped MP-100 configs; those that cost the same are one row. FLOPs as in `capekit costs`, for the
 support side (once per support set) and the query side (once per query) apart. Time, on one thread of a CPU, and memory
 are those of the first number of shots. Each model is measured once, in a process of its own, however many configs
-build it; weights are random.
+build it; weights are random. The floor is what the same FLOPs take in matrix products on this machine, or reading the
+parameters from memory if that takes longer.
 """
 
 import argparse
 import json
 import multiprocessing
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -42,12 +44,14 @@ def main() -> None:
     chosen = args.configs or [str(path.relative_to(shipped.parent)) for path in sorted(shipped.glob('*/*_mp100.py'))]
     models = {config: _model(config) for config in chosen}
     distinct = {model: config for config, model in models.items()}
-    jobs = [(config, args.shots, args.keypoints, args.rounds, args.device) for config in distinct.values()]
     # A process of its own for each: peaks of memory never fall.
     with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as pool:
+        rates = pool.apply(_rates, (args.device,))
+        jobs = [(config, args.shots, rates, args.keypoints, args.rounds, args.device) for config in distinct.values()]
         measured = dict(zip(distinct, track(pool.imap(_measure, jobs), len(jobs), 'models'), strict=True))
     records = [dict(config=config, shots=measured[model]) for config, model in models.items()]
-    result = dict(device=_device_name(args.device), torch=torch.__version__, keypoints=args.keypoints, records=records)
+    result = dict(device=_device_name(args.device), torch=torch.__version__, keypoints=args.keypoints, rates=rates,
+                  records=records)
     if args.json is not None:
         write_json(args.json, result)
     print(complexity_table(result))
@@ -61,11 +65,17 @@ def _model(config: str) -> str:
 
 def _measure(job: tuple) -> dict:
     from capekit.apis import init_estimator
-    from capekit.engine.complexity import measure
-    config, shots, keypoints, rounds, device = job
+    from capekit.engine.complexity import Rates, measure
+    config, shots, rates, keypoints, rounds, device = job
     torch.set_num_threads(1)
     estimator = init_estimator(find_config(config), device=device)
-    return {str(count): measure(estimator, count, keypoints, rounds).as_dict() for count in shots}
+    return {str(count): measure(estimator, count, Rates(**rates), keypoints, rounds).as_dict() for count in shots}
+
+
+def _rates(device: str) -> dict:
+    from capekit.engine.complexity import Rates
+    torch.set_num_threads(1)
+    return asdict(Rates.measured(device))
 
 
 def _device_name(device: str) -> str:

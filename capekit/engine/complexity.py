@@ -16,6 +16,30 @@ IMAGE_SIZE = 256
 
 
 @dataclass
+class Rates:
+    """What this machine does at best, the fastest of several; on a CPU on as many threads as torch has."""
+
+    flops: float
+    """Per second, in float32 matrix products of 1024 rows and columns."""
+    read_bytes: float
+    """Per second, in sums over 256 MiB, more than caches hold."""
+
+    @classmethod
+    def measured(cls, device: str, rounds: int = 5) -> 'Rates':
+        side, count = 1024, 2 ** 26
+        matrix, values = torch.rand(side, side, device=device), torch.zeros(count, device=device)
+
+        def best(function: Callable) -> float:
+            return min(_seconds(function, values.device) for _ in range(rounds))
+
+        return cls(flops=2 * side ** 3 / best(lambda: matrix @ matrix), read_bytes=4 * count / best(values.sum))
+
+    def floor_ms(self, flops: float, parameters: float) -> float:
+        """Milliseconds of doing every FLOP, or of reading every float32 parameter once if that takes longer."""
+        return 1000 * max(flops / self.flops, 4 * parameters / self.read_bytes)
+
+
+@dataclass
 class Complexity:
     """Of one model with one number of shots."""
 
@@ -30,6 +54,8 @@ class Complexity:
     query_ms: float
     """Milliseconds of the same, the fastest of several; on a CPU of processor time, which other programs lengthen less:
     with one thread, what a clock shows on a quiet machine."""
+    floor_ms: float
+    """What it cannot be faster than, see `Rates`."""
     memory_mib: float
     """Peak of the process, or on a GPU of what torch allocated, since `measure` was called in a fresh process."""
 
@@ -37,12 +63,13 @@ class Complexity:
         return asdict(self)
 
 
-def measure(estimator, shots: int, keypoints: int = 17, rounds: int = 3) -> Complexity:
+def measure(estimator, shots: int, rates: Rates, keypoints: int = 17, rounds: int = 3) -> Complexity:
     """Run one episode, on the estimator's device.
 
     Args:
         estimator: from `init_estimator`, in eval mode.
         shots: supports.
+        rates: of that device.
         keypoints: of the category.
         rounds: timings of the query side; the fastest counts.
     """
@@ -58,9 +85,10 @@ def measure(estimator, shots: int, keypoints: int = 17, rounds: int = 3) -> Comp
     memory = (torch.cuda.max_memory_allocated() if device.type == 'cuda'
               else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     backbones = [module for module in estimator.modules() if isinstance(module, TimmNetwork)]
-    return Complexity(parameters=count_parameters(estimator), backbone_parameters=sum(map(count_parameters, backbones)),
+    parameters = count_parameters(estimator)
+    return Complexity(parameters=parameters, backbone_parameters=sum(map(count_parameters, backbones)),
                       support_flops=support_flops, query_flops=query_flops, query_ms=1000 * seconds,
-                      memory_mib=memory / 2 ** 20)
+                      floor_ms=rates.floor_ms(query_flops, parameters), memory_mib=memory / 2 ** 20)
 
 
 def _prepared(estimator, episode: Episode) -> dict:

@@ -6,12 +6,13 @@ from mmcv.cnn.bricks.transformer import FFN
 from torch import nn
 
 from capekit.apis import init_estimator
-from capekit.engine.complexity import measure
+from capekit.engine.complexity import Rates, measure
 from capekit.engine.costs import blank_episode, count_flops, counted
 from capekit.models.layers import FeedForward
 
 SMALL = {'model.backbone.name': 'resnet10t.c3_in1k', 'image_size': 64, 'model.head.channels': 32,
          'model.head.hidden_channels': 64}
+RATES = Rates(flops=1e12, read_bytes=1e9)
 
 
 def _count(modules) -> int:
@@ -39,7 +40,8 @@ def test_published_counts_leave_out_attention_and_layers_of_mmcv(repo, config, p
 
 def test_sides_add_up(repo):
     config = repo / 'configs/capeformer/capeformer_r50_mp100.py'
-    one, five = (measure(init_estimator(config, cfg_options=SMALL), shots, keypoints=5, rounds=1) for shots in (1, 5))
+    one, five = (measure(init_estimator(config, cfg_options=SMALL), shots, RATES, keypoints=5, rounds=1)
+                 for shots in (1, 5))
     _, whole = counted(lambda: init_estimator(config, cfg_options=SMALL)(blank_episode(64, 5), mode='predict'))
     assert one.support_flops + one.query_flops == whole
     assert five.query_flops == one.query_flops and 4 < five.support_flops / one.support_flops <= 5
@@ -51,7 +53,7 @@ def test_adaptation_is_counted_forwards_and_backwards(repo, method):
     """The support side: every step, and the error before and after."""
     small = {'model.backbone.name': 'resnet10t.c3_in1k', 'image_size': 64, 'model.decoder_channels': 16}
     config = repo / f'configs/{method}/{method}_r50_mp100.py'
-    one, two = (measure(init_estimator(config, cfg_options={**small, 'model.steps': steps}), 3, 5, 1)
+    one, two = (measure(init_estimator(config, cfg_options={**small, 'model.steps': steps}), 3, RATES, 5, 1)
                 for steps in (1, 2))
     step, forward = two.support_flops - one.support_flops, 3 * one.query_flops
     assert one.support_flops == step + 2 * forward
@@ -69,5 +71,17 @@ def test_attention_is_counted():
 def test_learned_embeddings_do_not_stop_the_counter(repo):
     learned = {**SMALL, 'model.head.identifier': 'learned'}
     estimator = init_estimator(repo / 'configs/capeformer/capeformer_r50_mp100.py', cfg_options=learned)
-    assert measure(estimator, 1, 5, 1).query_flops > 0
+    assert measure(estimator, 1, RATES, 5, 1).query_flops > 0
     assert count_flops(estimator, 64, 5) > 0 and all(parameter.requires_grad for parameter in estimator.parameters())
+
+
+def test_the_floor_is_the_slower_of_arithmetic_and_reading(repo):
+    assert RATES.floor_ms(flops=5e9, parameters=1e6) == 5 and RATES.floor_ms(flops=3e9, parameters=1e6) == 4
+    estimator = init_estimator(repo / 'configs/capeformer/capeformer_r50_mp100.py', cfg_options=SMALL)
+    one = measure(estimator, 1, RATES, 5, 1)
+    assert one.floor_ms == RATES.floor_ms(one.query_flops, one.parameters)
+
+
+def test_rates_of_this_machine():
+    rates = Rates.measured('cpu', rounds=1)
+    assert rates.flops > 1e8 and rates.read_bytes > 1e7
