@@ -45,5 +45,5 @@ def test_speed_of_crops(tool):
 def test_growth_of_costs(tool, repo, tmp_path):
     name = str(repo / 'configs/synthetic/matching_lite0_synthetic_1shot.py')
     status, out, err = tool('analysis/cost_growth', tmp_path / 'growth.png', name)
-    assert status == 0 and out.count(name) == 4, err
+    assert status == 0 and out.count(name) == 12, err
     assert (tmp_path / 'growth.png').read_bytes().startswith(b'\x89PNG')

@@ -1,13 +1,18 @@
-"""Draw how the time of an episode grows with shots, keypoints, queries and crop size, on this machine's CPU.
+"""Draw how time and memory of methods grow with shots, keypoints, batch and crop size, on this machine's CPU.
 
     python tools/analysis/cost_growth.py OUT.png CONFIG [CONFIG ...]
 
-Random images and weights; an episode of 15 queries, 1 shot, 17 keypoints and the config's crops, of which one number
-changes at a time. CPU time of one thread, the fastest of three. Prints the values.
+Random images and weights; 1 shot, 17 keypoints, a batch of 16 and the config's crops, of which one number changes at a
+time. A test answers a batch of queries of one episode, its supports included; a training step learns from a batch of
+episodes, one query each. CPU time of one thread, the fastest of three; memory that the process needs more than before,
+at its peak. Prints the values, and why a method has none.
 """
 
 import argparse
+import multiprocessing
+import re
 import time
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
@@ -15,27 +20,57 @@ import torch
 from capekit.apis import init_estimator
 from capekit.cli import run
 from capekit.engine.config import load_config
+from capekit.errors import CapekitError
 from capekit.files import check_writable
-from capekit.structures import Task
+from capekit.structures import Episode
 
-USUAL = dict(shots=1, keypoints=17, queries=15)
-VALUES = dict(shots=(1, 5, 20), keypoints=(17, 68, 100), queries=(1, 15, 60), crop=(96, 128, 192))
+USUAL = dict(shots=1, keypoints=17, batch=16)
+VALUES = dict(shots=(1, 5, 20), keypoints=(17, 68, 100), batch=(4, 16, 64), crop=(96, 128, 192))
+ROWS = (('test', 'ms'), ('test', 'MiB'), ('training step', 'ms'), ('training step', 'MiB'))
+
+
+def episodes(count: int, shots: int, keypoints: int, crop: int) -> Episode:
+    images = torch.randint(256, (count, shots + 1, 3, crop, crop), dtype=torch.uint8)
+    points, seen = torch.rand(count, shots + 1, keypoints, 2), torch.ones(count, shots + 1, keypoints, dtype=torch.bool)
+    links = torch.stack((torch.arange(keypoints - 1), torch.arange(1, keypoints)), 1)
+    return Episode(support_images=images[:, :-1], support_points=points[:, :-1], support_visible=seen[:, :-1],
+                   query_images=images[:, -1], query_points=points[:, -1], query_visible=seen[:, -1],
+                   num_keypoints=torch.full((count,), keypoints), links=[links] * count, meta=[{}] * count)
 
 
 @torch.no_grad()
-def milliseconds(estimator, shots: int, keypoints: int, queries: int, crop: int) -> float:
-    """Encoding all images of an episode, preparing its supports and answering its queries."""
-    supports, images = (torch.randint(256, (count, 3, crop, crop), dtype=torch.uint8) for count in (shots, queries))
-    points, visible = torch.rand(shots, keypoints, 2), torch.ones(shots, keypoints, dtype=torch.bool)
-    task = Task(torch.tensor([keypoints]), [torch.arange(keypoints)[:, None].repeat(1, 2)[:-1]], [()])
-    least = float('inf')
-    for _ in range(4):
+def test(estimator, shots: int, keypoints: int, batch: int, crop: int) -> None:
+    one = episodes(1, shots, keypoints, crop)
+    support = estimator.encode_support(one.support_images[0], one.support_points[0], one.support_visible[0])
+    state = estimator.prepare({name: value[None] for name, value in support.items()}, one.task)
+    estimator.answer(state, estimator.encode_query(torch.randint(256, (batch, 3, crop, crop), dtype=torch.uint8)))
+
+
+def train(estimator, shots: int, keypoints: int, batch: int, crop: int) -> None:
+    estimator.train().zero_grad()
+    losses = estimator(episodes(batch, shots, keypoints, crop), mode='loss')
+    estimator.parse_losses(losses)[0].backward()
+
+
+def measure(config: str, what: str, setting: dict) -> dict:
+    """Milliseconds and MiB of one setting, in a process of its own, as a process's peak never falls."""
+    torch.set_num_threads(1)
+    loaded = load_config(config, dict(image_size=setting['crop']) if 'crop' in setting else None)
+    setting = dict(setting, crop=loaded.test_dataloader.dataset.image_size)
+    estimator = init_estimator(loaded, device='cpu')
+    once = test if what == 'test' else train
+    Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew
+    before, least = peak_mib(), float('inf')
+    for _ in range(3):
         start = time.process_time()
-        support = estimator.encode_support(supports, points, visible)
-        state = estimator.prepare({name: value[None] for name, value in support.items()}, task)
-        estimator.answer(state, estimator.encode_query(images))
+        once(estimator, **setting)
         least = min(least, time.process_time() - start)
-    return 1000 * least
+    return {'ms': round(1000 * least, 1), 'MiB': round(peak_mib() - before)}
+
+
+def peak_mib() -> float:
+    """Of this process's memory."""
+    return int(re.findall(r'VmHWM:\s+(\d+) kB', Path('/proc/self/status').read_text())[0]) / 1024
 
 
 def main() -> None:
@@ -44,20 +79,29 @@ def main() -> None:
     parser.add_argument('configs', nargs='+', metavar='CONFIG')
     args = parser.parse_args()
     check_writable(args.out, 'OUT.png')
-    torch.set_num_threads(1)
-    _, axes = plt.subplots(1, len(VALUES), figsize=(10, 2.6), sharey=True)
-    for name in args.configs:
-        config = load_config(name)
-        estimator = init_estimator(config, device='cpu')
-        usual = dict(USUAL, crop=config.test_dataloader.dataset.image_size)
-        for axis, (what, values) in zip(axes, VALUES.items(), strict=True):
-            times = [milliseconds(estimator, **{**usual, what: value}) for value in values]
-            axis.plot(values, times, 'o-', label=type(estimator.head).__name__.removesuffix('Head'))
-            axis.set_xlabel(what)
-            print(name, what, dict(zip(values, (round(ms, 1) for ms in times), strict=True)))
-    axes[0].set_ylabel('ms per episode')
-    axes[0].set_ylim(bottom=0)
-    axes[0].legend()
+    _, axes = plt.subplots(len(ROWS), len(VALUES), figsize=(11, 2.2 * len(ROWS)), sharex='col', sharey='row')
+    pool = multiprocessing.get_context('fork').Pool(1, maxtasksperchild=1)  # what is imported here is there at once
+    for config in args.configs:
+        learns = load_config(config).get('train_cfg') is not None
+        for column, (name, values) in enumerate(VALUES.items()):
+            for what in ('test', 'training step') if learns else ('test',):
+                costs = []
+                for value in values:
+                    try:
+                        cost = pool.apply(measure, (config, what, {**USUAL, name: value}))
+                    except CapekitError as error:  # such as more keypoints than a method has slots
+                        cost = dict(ms=float('nan'), MiB=float('nan'), error=str(error))
+                    print(f'{config}, {what}, {name} {value}: {cost}', flush=True)
+                    costs.append(cost)
+                for row, (shown, unit) in enumerate(ROWS):
+                    if shown == what:
+                        label = config.rpartition('/')[2].partition('_')[0]
+                        axes[row, column].plot(values, [cost[unit] for cost in costs], '.-', label=label)
+            axes[-1, column].set_xlabel(name)
+    for row, (what, unit) in enumerate(ROWS):
+        axes[row, 0].set_ylabel(f'{what}, {unit}')
+        axes[row, 0].set_yscale('log')
+    axes[0, 0].legend(fontsize='x-small', ncols=2)
     plt.savefig(args.out, dpi=80, bbox_inches='tight')
 
 
