@@ -1,9 +1,9 @@
 """capekit in ten minutes on two CPU cores: generate a data set, train CapeFormer on it, test it on categories it has
 never seen, draw its predictions, and print a table of results.
 
-    python tools/demo.py [--work-dir work_dirs/demo] [--data data/synthetic]
+    python tools/demo.py [--work-dir work_dirs/demo] [--data data/synthetic] [--amp]
 
-`make demo` calls it. What exists already is reused: a data set in --data, a finished training in --work-dir.
+`make demo ARGS=...` calls it. What exists already is reused: a data set in --data, a finished training in --work-dir.
 """
 
 import argparse
@@ -27,6 +27,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
     parser.add_argument('--data', type=Path, default=Path('data/synthetic'))
+    parser.add_argument('--amp', action='store_true',
+                        help='train in bfloat16: faster on processors that have it in hardware')
     args = parser.parse_args()
     started = time.monotonic()
     root = [f'{stage}_dataloader.dataset.data_root={args.data}' for stage in ('train', 'val', 'test')]
@@ -35,7 +37,8 @@ def main() -> None:
         run_command('generating images', 'synthesize', args.data)
     checkpoint = args.work_dir / f'epoch_{config.train_cfg.max_epochs}.pth'
     if not checkpoint.is_file():
-        run_command('training CapeFormer', 'train', CONFIG, '--work-dir', args.work_dir, '--cfg-options', *root)
+        run_command('training CapeFormer', 'train', CONFIG, '--work-dir', args.work_dir,
+                    *(['--amp'] if args.amp else []), '--cfg-options', *root)
     for shots in SHOTS:
         run_command(f'testing on unseen categories, {shots} shot', 'test', CONFIG, checkpoint, '--shots', shots,
                     '--work-dir', args.work_dir, '--out', args.work_dir / f'test_{shots}shot.json', '--show-dir',
