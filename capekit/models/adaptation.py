@@ -32,7 +32,7 @@ from capekit.models.layers import (
     require_refinement,
     seen_by_all,
 )
-from capekit.models.losses import SimilarityError, heatmap_mse, keypoint_mean, similarity_cross_entropy
+from capekit.models.losses import heatmap_mse
 from capekit.registry import MODELS
 from capekit.structures import Episode, Prediction, Task
 
@@ -76,21 +76,18 @@ class AdaptingEstimator(EpisodeEstimator):
         rate: learning rate of adaptation.
         refine: refinement of the decoded maxima, see `decode_heatmaps`.
         sigma: of the Gaussian targets, in cells.
-        heatmap_error: 'squared', of the heat maps as they are, or 'cross_entropy' of their softmax over cells (ours):
-            a few steps then move a map's maximum, where the squared error first makes every map empty.
         data_preprocessor: config; normalises images on the device, with the mean and std that the backbone expects.
         image_size: side of the crops in pixels, which the backbone is built for; None = its own.
     """
 
     def __init__(self, backbone: dict, decoder_channels: int, max_keypoints: int, steps: int, rate: float,
-                 refine: Refinement, sigma: float, heatmap_error: SimilarityError, data_preprocessor: dict | None,
-                 image_size: int | None):
+                 refine: Refinement, sigma: float, data_preprocessor: dict | None, image_size: int | None):
         require_refinement(refine, type(self).__name__)
         built = build_backbone(backbone, image_size)
         super().__init__(data_preprocessor, image_size, built)
         self.network = HeatmapNetwork(built, decoder_channels, max_keypoints)
         self.max_keypoints, self.steps, self.rate = max_keypoints, steps, rate
-        self.refine, self.sigma, self.heatmap_error = refine, sigma, heatmap_error
+        self.refine, self.sigma = refine, sigma
 
     def encode_support(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
         """The arguments themselves: `images` (N, 3, H, W) uint8, `points` (N, K, 2), `visible` (N, K)."""
@@ -102,7 +99,7 @@ class AdaptingEstimator(EpisodeEstimator):
 
     def prepare(self, support: dict, task: Task) -> dict:
         """Adapt once per support set: the adapted parameters by name (B, ...), `mask` (B, K) bool, and `support_errors`
-        (B, 2), the error on the supports before and after.
+        (B, 2), the error on the supports before and after, 1 where maps are empty.
         """
         adapted, errors = [], []
         with running_statistics(self.network):
@@ -119,22 +116,18 @@ class AdaptingEstimator(EpisodeEstimator):
     def answer(self, state: dict, query: dict) -> Prediction:
         """Answer B * Q queries, Q with each of the B adapted networks.
 
-        `extras`: `mask` (B * Q, K) bool, `support_errors` (B * Q, 2), see `prepare`, `outputs` (B * Q, K, H, W) of the
-        networks, `heatmaps` of the same shape, their softmax where the error is a cross-entropy, `maxima` (B * Q, K),
-        the unclamped scores.
+        `extras`: `mask` (B * Q, K) bool, `support_errors` (B * Q, 2), see `prepare`, `heatmaps` (B * Q, K, H, W),
+        `maxima` (B * Q, K), the unclamped scores.
         """
         mask = state['mask']
         times = len(query['images']) // len(mask)
         with running_statistics(self.network):
-            outputs = torch.cat([
+            heatmaps = torch.cat([
                 self._answer({name: state[name][row] for name, _ in self.network.named_parameters()}, images,
                              mask.shape[1]) for row, images in enumerate(query['images'].split(times))])
-        heatmaps = outputs
-        if self.heatmap_error == 'cross_entropy':
-            heatmaps = outputs.flatten(2).softmax(-1).view_as(outputs)
         points, maxima = decode_heatmaps(heatmaps, self.refine)
         return Prediction(points=points.float(), scores=maxima.float().clamp(0, 1), extras=dict(
-            mask=mask.repeat_interleave(times, 0), outputs=outputs, heatmaps=heatmaps, maxima=maxima,
+            mask=mask.repeat_interleave(times, 0), heatmaps=heatmaps, maxima=maxima,
             support_errors=state['support_errors'].repeat_interleave(times, 0)))
 
     def _adapt(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
@@ -147,17 +140,15 @@ class AdaptingEstimator(EpisodeEstimator):
         return F.pad(heatmaps, (0, 0, 0, 0, 0, slots - heatmaps.shape[1]))
 
     def _error(self, heatmaps: Tensor, points: Tensor, visible: Tensor) -> Tensor:
-        """`heatmap_error` of heat maps (N, K, H, W), mean over each image's visible keypoints.
+        """Squared error of heat maps (N, K, H, W), mean over each image's visible keypoints; 1 where maps are empty.
 
-        The squared one is 1 where maps are empty: the same unit for every map size lets one rate serve them all.
+        The same unit for every map size lets one rate serve them all.
         """
         if visible[:, self.max_keypoints:].any():
             raise CapekitError(f'{type(self).__name__}: a category has more keypoints than max_keypoints='
                                f'{self.max_keypoints}; raise it')
         size = heatmaps.shape[-1]
         target, weight = gaussian_heatmaps(points, visible, size, self.sigma)
-        if self.heatmap_error == 'cross_entropy':
-            return keypoint_mean(similarity_cross_entropy(heatmaps, target), weight)
         return heatmap_mse(heatmaps, target, weight) * size ** 2 / (math.pi * self.sigma ** 2)
 
     def _support_error(self, parameters: dict, images: Tensor, points: Tensor, visible: Tensor) -> Tensor:
@@ -179,10 +170,9 @@ class FineTuneEstimator(AdaptingEstimator):
     @checked
     def __init__(self, backbone: dict, decoder_channels: Size = 256, max_keypoints: Size = 68,
                  steps: Count = 20, rate: Positive = 5e-4, refine: Refinement = 'quarter', sigma: Positive = 2.0,
-                 heatmap_error: SimilarityError = 'squared', data_preprocessor: dict | None = None,
-                 image_size: Size | None = None):
-        super().__init__(backbone, decoder_channels, max_keypoints, steps, rate, refine, sigma, heatmap_error,
-                         data_preprocessor, image_size)
+                 data_preprocessor: dict | None = None, image_size: Size | None = None):
+        super().__init__(backbone, decoder_channels, max_keypoints, steps, rate, refine, sigma, data_preprocessor,
+                         image_size)
 
     @torch.enable_grad()
     def _adapt(self, images: Tensor, points: Tensor, visible: Tensor) -> dict:
@@ -225,10 +215,9 @@ class MAMLEstimator(AdaptingEstimator):
                  steps: Size = 5, rate: Positive = 0.01, max_norm: Positive = 1.0,
                  norm: Literal['running', 'image'] = 'running', first_order: bool = True,
                  test_steps: Count | None = None, refine: Refinement = 'quarter', sigma: Positive = 2.0,
-                 heatmap_error: SimilarityError = 'squared', data_preprocessor: dict | None = None,
-                 image_size: Size | None = None):
-        super().__init__(backbone, decoder_channels, max_keypoints, steps, rate, refine, sigma, heatmap_error,
-                         data_preprocessor, image_size)
+                 data_preprocessor: dict | None = None, image_size: Size | None = None):
+        super().__init__(backbone, decoder_channels, max_keypoints, steps, rate, refine, sigma, data_preprocessor,
+                         image_size)
         self.max_norm, self.norm, self.first_order = max_norm, norm, first_order
         self.test_steps = steps if test_steps is None else test_steps
         if norm == 'image':
@@ -257,7 +246,7 @@ class MAMLEstimator(AdaptingEstimator):
         extras = self._predict(episode).extras
         before, after = extras['support_errors'].mean(0)
         return dict(support_error=before, adapted_support_error=after, heatmap_loss=self._error(
-            extras['outputs'], episode.query_points, episode.query_visible & extras['mask']))
+            extras['heatmaps'], episode.query_points, episode.query_visible & extras['mask']))
 
 
 def normalise_each_image(network: nn.Module) -> None:
