@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.optim import build_optim_wrapper
@@ -191,6 +192,7 @@ def _options_of(where: str) -> tuple[Iterable[str], str] | None:
         env_cfg=keys_read(Runner.setup_env, 'env_cfg'),
         randomness=[name for name in inspect.signature(Runner.set_randomness).parameters if name != 'self'],
         auto_scale_lr=keys_read(Runner.scale_lr, 'auto_scale_lr'),
+        compile=[name for name in inspect.signature(torch.compile).parameters if name != 'model'],
         custom_imports=inspect.signature(import_modules_from_strings).parameters)
     if (nested := nested_keys(where)) is not None:
         return nested, where

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from capekit.checkpoint import fill_model, first_line, fitting_state, read_checkpoint
 from capekit.engine.checkpoint_hook import check_checkpoint_hook
+from capekit.engine.compiling import compile_parts
 from capekit.engine.config import build
 from capekit.engine.crop_size import sized_model
 from capekit.engine.distributed import join_distributed, lock_for_all, process_errors, unwrapped
@@ -72,6 +73,10 @@ class CapeRunner(Runner):
     def _log_env(self, env_cfg):
         with compiler_or_none():
             super()._log_env(env_cfg)
+
+    def _maybe_compile(self, target):
+        if options := self.cfg.get('compile'):
+            compile_parts(self.model, {} if options is True else options)
 
     def scale_lr(self, optim_wrapper, auto_scale_lr=None):
         """As mmengine's, which forgets that batches are accumulated."""

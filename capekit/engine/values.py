@@ -70,13 +70,16 @@ _READERS: dict[str, dict[str, Any]] = {
     'env_cfg.mp_cfg': dict(mp_start_method=Literal['fork', 'spawn', 'forkserver'], opencv_num_threads=Count),
     'env_cfg.dist_cfg': dict(timeout=Positive, backend=str),
     'randomness': dict(seed=Seed | None, diff_rank_seed=bool, deterministic=bool),
-    'auto_scale_lr': dict(enable=bool, base_batch_size=Size)}
+    'auto_scale_lr': dict(enable=bool, base_batch_size=Size),
+    'compile': dict(fullgraph=bool, dynamic=bool | None, backend=str, options=dict | None, disable=bool,
+                    mode=Literal['default', 'reduce-overhead', 'max-autotune', 'max-autotune-no-cudagraphs', None])}
 # What the sections of a config are, where the runner would also take objects.
 _SECTIONS: dict[str, Any] = {
     **dict.fromkeys((f'{stage}_{part}' for stage in ('train', 'val', 'test')
                      for part in ('dataloader', 'cfg', 'evaluator')), dict | None),
     **dict.fromkeys(('model', 'optim_wrapper', 'default_hooks', 'visualizer'), dict | None),
-    'param_scheduler': dict | Sequence[dict] | None, 'custom_hooks': Sequence | None, 'find_unused_parameters': bool}
+    'param_scheduler': dict | Sequence[dict] | None, 'custom_hooks': Sequence | None, 'find_unused_parameters': bool,
+    'compile': bool | dict | None}
 _LEVEL = Literal['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG']
 
 

@@ -66,6 +66,7 @@ def test_a_page_names_configs_that_exist_and_a_method_all_of_its_variants(page):
     ('train_dataloader.dataset.augment.rotatoin', 1, "option 'rotatoin' for ScaleRotation; did you mean 'rotation'"),
     ('train_dataloader.dataset.augment', [dict(type='ColorJitter', hues=1)], "augment[0]: unknown option 'hues'"),
     ('auto_scale_lr', dict(enabled=True), "did you mean 'enable'"),
+    ('compile', dict(modes='default'), "did you mean 'mode'"),
     ('env_cfg.cudnn_bench', True, "did you mean 'cudnn_benchmark'"),
     ('randomness.sed', 1, "did you mean 'seed'"),
     ('log_processor', dict(window=1), "did you mean 'window_size'"),

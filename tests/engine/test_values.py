@@ -111,7 +111,7 @@ def test_an_option_of_a_method_that_adapts(method, option, value):
     ('env_cfg.dist_cfg.backnd', 'nccl'), ('env_cfg.dist_cfg.timeout', -1), ('env_cfg.resource_limit', 0),
     ('randomness.seed', -1), ('randomness.seed', 'a'), ('randomness.seed', 1.5), ('randomness.seed', 2 ** 32),
     ('randomness.deterministic', 'yes'), ('auto_scale_lr', dict(enable='yes')),
-    ('auto_scale_lr', dict(base_batch_size=0)),
+    ('auto_scale_lr', dict(base_batch_size=0)), ('compile', 'yes'), ('compile', dict(mode='fast')),
     ('log_processor', dict(window_size=0)), ('log_level', 'INF'), ('log_level', 3), ('train_cfg', 3),
     ('optim_wrapper', dict(_delete_=True, type='OptimWrapper')),
     ('randomness', 3), ('find_unused_parameters', 'yes'), ('train_dataloader', 3), ('val_cfg', 'x'), ('model', 'x'),
