@@ -8,8 +8,6 @@ from capekit.labelling.boxes import iou
 
 SAME = 0.5
 """Boxes that overlap more are of one animal."""
-NEAR = 0.2
-"""A box that overlaps a chosen one by more than this has a part in its answer."""
 STEADY = 0.02
 """Added to the spread, in longest box sides, before weights are divided by it."""
 
@@ -44,7 +42,7 @@ def agree(candidates: list[Answer], animals: int, seen: np.ndarray) -> list[Answ
     if not candidates:
         return []
     boxes = np.stack([one.box for one in candidates])
-    value = np.array([one.box_score * one.scores[seen].mean() for one in candidates])
+    value = np.array([one.box_score * one.scores[seen].mean() ** 2 for one in candidates])
     weight = value / np.array([np.median(one.spread[seen]) + STEADY for one in candidates])
     overlap = iou(boxes, boxes)
     best: list[int] = []
@@ -53,7 +51,7 @@ def agree(candidates: list[Answer], animals: int, seen: np.ndarray) -> list[Answ
             best.append(i)
     # Each looks at the animal that it overlaps most, a chosen one at its own.
     shares = overlap[:, best]
-    mine = (shares.argmax(1)[:, None] == np.arange(len(best))) & (shares > NEAR)
+    mine = (shares.argmax(1)[:, None] == np.arange(len(best))) & (shares > SAME)
     return [_mean([candidates[j] for j in np.flatnonzero(own)], weight[own], candidates[i])
             for i, own in zip(best, mine.T, strict=True)]
 

@@ -15,8 +15,8 @@ from capekit.labelling.refine import Hull
 from capekit.labelling.sources import Picture
 from capekit.labelling.views import VIEWS, answer_boxes, answer_views
 
-SPARE = 3
-"""More boxes are looked into than animals are asked for."""
+PER_ANIMAL, SPARE = 4, 4
+"""So many windows are looked into for each animal that is asked for, and so many more."""
 Boxes = str | dict[str, Sequence] | Callable[[np.ndarray], Sequence] | None
 
 
@@ -79,7 +79,7 @@ class Predictor:
         """
         if self.finder is None:
             raise CapekitError("boxes: none are given, and nothing has learned to find them; call fit, or give 'whole'")
-        found = self.finder.find(image, animals + SPARE)
+        found = self.finder.find(image, PER_ANIMAL * animals + SPARE)
         points, scores = answer_views(self.model, [(image, box, PLAIN) for box, _ in found], self.batch_size)
         boxes = [self.hull.refine(box, own[self.seen], sure[self.seen])
                  for (box, _), own, sure in zip(found, points, scores, strict=True)]

@@ -16,8 +16,8 @@ def answer(box, x, box_score=0.5, score=0.5, spread=0.08) -> Answer:
 
 
 def test_windows_of_one_animal_are_averaged_and_others_left_alone():
-    """The box is the best window's; a window that hardly overlaps has no part."""
-    near, far = answer((2, 0, 10, 10), 6), answer((9, 0, 10, 10), 50)
+    """The box is the best window's; a window that does not overlap it by half has no part."""
+    near, far = answer((2, 0, 10, 10), 6), answer((4, 0, 10, 10), 50)
     one, = agree([near, answer((0, 0, 10, 10), 4, score=0.51), far], 1, SEEN)
     np.testing.assert_array_equal(one.box, [0, 0, 10, 10])
     assert 4.9 < one.points[0, 0] < 5
@@ -25,7 +25,7 @@ def test_windows_of_one_animal_are_averaged_and_others_left_alone():
     assert one.box_score == 0.5
 
 
-@pytest.mark.parametrize('better', [dict(box_score=1.0), dict(score=1.0), dict(spread=0.03)])
+@pytest.mark.parametrize('better', [dict(box_score=1.0), dict(score=0.5 * 2 ** 0.5), dict(spread=0.03)])
 def test_a_better_window_counts_twice(better):
     """One that looks more like an animal, whose keypoints are surer, or whose views agree more."""
     one, = agree([answer((0, 0, 10, 10), 3), answer((0, 0, 10, 10), 6, **better)], 1, SEEN)
@@ -40,10 +40,10 @@ def test_disagreement_between_windows_is_uncertainty():
 
 
 def test_a_spread_is_in_sides_of_the_box_that_is_returned():
-    one, = agree([answer((0, 0, 10, 10), 4, score=0.9), answer((0, 0, 20, 20), 4, score=0.0)], 1, SEEN)
+    one, = agree([answer((0, 0, 10, 10), 4, score=0.9), answer((0, 0, 12.5, 12.5), 4, score=0.0)], 1, SEEN)
     np.testing.assert_allclose(one.spread[:2], 0.08)
-    both, = agree([answer((0, 0, 10, 10), 4), answer((0, 0, 20, 20), 4)], 1, SEEN)
-    np.testing.assert_allclose(both.spread[:2], 0.08 * np.sqrt((1 + 4) / 2))
+    both, = agree([answer((0, 0, 10, 10), 4), answer((0, 0, 12.5, 12.5), 4)], 1, SEEN)
+    np.testing.assert_allclose(both.spread[:2], 0.08 * np.sqrt((1 + 1.25 ** 2) / 2))
 
 
 def test_animals_side_by_side_keep_their_own_windows():

@@ -21,7 +21,7 @@ class Middle:
 
 
 class Finder:
-    def find(self, image, animals):
+    def find(self, image, count):
         return [(np.array(box, float), score) for box, score in WINDOWS]
 
 
