@@ -62,3 +62,16 @@ def test_without_a_finder_boxes_are_asked_for():
     predictor = Predictor(Middle(), None, Hull(np.zeros(4)), Calibration(), np.ones(2, bool), 4)
     with pytest.raises(CapekitError, match="'whole'"):
         next(predictor.predict([Picture('a.png', None, IMAGE)], None, 1))
+
+
+@pytest.mark.parametrize(('animals', 'windows'), [(1, 8), (3, 16)])
+def test_several_windows_are_asked_for_each_animal(animals, windows):
+    asked = []
+
+    class Asked(Finder):
+        def find(self, image, count):
+            asked.append(count)
+            return super().find(image, count)
+    predictor = Predictor(Middle(), Asked(), Hull(np.zeros(4)), Calibration(), np.ones(2, bool), 4)
+    next(predictor.predict([Picture('a.png', None, IMAGE)], None, animals))
+    assert asked == [windows]
