@@ -50,15 +50,15 @@ class CopyModel(FrozenModel):
 
 
 class OnceFinder(BoxFinder):
-    """Looks at each image once for all models; every call must ask for the same number of animals."""
+    """Looks at each image once for all models; every call must ask for the same number of boxes."""
 
     def __init__(self, device: str, features: LiteFeatures):
         super().__init__(device, features)
         self.known: dict[int, list] = {}
 
-    def find(self, image: np.ndarray, animals: int) -> list[tuple[np.ndarray, float]]:
+    def find(self, image: np.ndarray, count: int) -> list[tuple[np.ndarray, float]]:
         if id(image) not in self.known:
-            self.known[id(image)] = super().find(image, animals)
+            self.known[id(image)] = super().find(image, count)
         return self.known[id(image)]
 
 

@@ -24,7 +24,8 @@ SMALLER, LARGER = 1.5, 1.35
 OVERLAPPING, NEAR, FAR = 0.35, 20, 15
 """Per image and scale, this many windows that overlap an animal by more than that, and this many others."""
 RIDGE = 0.5
-NMS = 0.3
+NMS = 0.55
+"""Windows that overlap a better one more than that are left out; several may be around one animal."""
 
 
 class BoxFinder:
@@ -60,11 +61,11 @@ class BoxFinder:
         self.tensors = dict(weights=weights.view(1, -1, CELLS, CELLS), bias=bias, scales=torch.from_numpy(scales))
 
     @torch.no_grad()
-    def find(self, image: np.ndarray, animals: int) -> list[tuple[np.ndarray, float]]:
+    def find(self, image: np.ndarray, count: int) -> list[tuple[np.ndarray, float]]:
         """The best boxes of an image (H, W, 3) uint8.
 
         Returns:
-            up to `animals` pairs, the best first: a square box (4,), and its expected overlap with the true one.
+            up to `count` pairs, the best first: a square box (4,), and its expected overlap with the true one.
         """
         found, scores = [], []
         for share in self.tensors['scales'].tolist():
@@ -73,7 +74,7 @@ class BoxFinder:
             scores.append((F.conv2d(maps, self.tensors['weights']) + self.tensors['bias']).flatten().cpu().numpy())
         windows, score = np.concatenate(found), np.concatenate(scores)
         boxes: list[tuple[np.ndarray, float]] = []
-        while len(boxes) < animals and np.isfinite(score).any():
+        while len(boxes) < count and np.isfinite(score).any():
             best = int(score.argmax())
             center, side = windows[best, :2] + windows[best, 2] / 2, windows[best, 2] / BOX_GROWTH
             boxes.append((np.array([*(center - side / 2), side, side]), float(np.clip(score[best], 0, 1))))

@@ -6,18 +6,17 @@ from itertools import islice
 import numpy as np
 
 from capekit.errors import CapekitError
-from capekit.labelling.boxes import BoxFinder, iou
+from capekit.labelling.boxes import BoxFinder
 from capekit.labelling.calibration import Calibration
+from capekit.labelling.consensus import Answer, agree
 from capekit.labelling.crops import PLAIN
 from capekit.labelling.records import PosePrediction
 from capekit.labelling.refine import Hull
 from capekit.labelling.sources import Picture
 from capekit.labelling.views import VIEWS, answer_boxes, answer_views
 
-SPARE = 3
-"""More boxes are looked into than animals are asked for."""
-SAME = 0.5
-"""Boxes that overlap more after the first pass are of one animal."""
+PER_ANIMAL, SPARE = 4, 4
+"""So many windows are looked into for each animal that is asked for, and so many more."""
 Boxes = str | dict[str, Sequence] | Callable[[np.ndarray], Sequence] | None
 
 
@@ -58,54 +57,61 @@ class Predictor:
         if animals < 1:
             raise CapekitError(f'animals={animals} must be 1 or more')
         pictures = iter(pictures)
+        source = where_from(boxes)
         while group := list(islice(pictures, self.together)):
-            chosen = [[] if picture.image is None else self._boxes(picture, boxes, animals) for picture in group]
-            wanted = [(picture.image, box) for picture, own in zip(group, chosen, strict=True)
-                      if picture.image is not None for box, _, _ in own]
-            answers = iter(answer_boxes(self.model, wanted, self.batch_size))
-            yield [(picture, [self._prediction(picture, number, *how, *next(answers))
-                              for number, how in enumerate(own)])
-                   for picture, own in zip(group, chosen, strict=True)]
+            answers = [[] if picture.image is None else self._find(picture.image, animals) for picture in group] \
+                if source == 'found' else self._answer(group, boxes)
+            yield [(picture, [self._prediction(picture, number, one, source) for number, one in enumerate(own)])
+                   for picture, own in zip(group, answers, strict=True)]
 
-    def _boxes(self, picture: Picture, boxes: Boxes, animals: int) -> list[tuple[np.ndarray, str, float]]:
-        """Boxes (4,), where each is from, and its score."""
-        assert picture.image is not None
-        if boxes is None or boxes == 'find':
-            return [(box, 'found', score) for box, score in self._find(picture.image, animals)]
-        height, width = picture.image.shape[:2]
-        if boxes == 'whole':
-            return [(np.array([0.0, 0.0, width, height]), 'whole', 1.0)]
-        assert not isinstance(boxes, str)  # `check_boxes` knows no other
-        given = boxes(picture.image) if callable(boxes) else boxes.get(picture.name, ())
-        return [(check_box(box, picture.name), 'detector' if callable(boxes) else 'given', 1.0) for box in given]
+    def _answer(self, group: list[Picture], boxes: Boxes) -> list[list[Answer]]:
+        """The answers in boxes that are not to be found, picture by picture."""
+        chosen = [[] if picture.image is None else _given(picture, boxes) for picture in group]
+        wanted = [(picture.image, box) for picture, own in zip(group, chosen, strict=True)
+                  if picture.image is not None for box in own]
+        answers = iter(answer_boxes(self.model, wanted, self.batch_size))
+        return [[Answer(box, 1.0, *next(answers)) for box in own] for own in chosen]
 
-    def _find(self, image: np.ndarray, animals: int) -> list[tuple[np.ndarray, float]]:
+    def _find(self, image: np.ndarray, animals: int) -> list[Answer]:
         """Boxes in two passes: each is replaced by the one around the keypoints that are predicted in it.
 
-        Those are kept that look most like an animal and whose keypoints the model is surest of.
+        Those that show the same animal are answered together.
         """
         if self.finder is None:
             raise CapekitError("boxes: none are given, and nothing has learned to find them; call fit, or give 'whole'")
-        found = self.finder.find(image, animals + SPARE)
+        found = self.finder.find(image, PER_ANIMAL * animals + SPARE)
         points, scores = answer_views(self.model, [(image, box, PLAIN) for box, _ in found], self.batch_size)
         boxes = [self.hull.refine(box, own[self.seen], sure[self.seen])
                  for (box, _), own, sure in zip(found, points, scores, strict=True)]
-        _, scores = answer_views(self.model, [(image, box, PLAIN) for box in boxes], self.batch_size)
-        value = np.array([score * sure[self.seen].mean() for (_, score), sure in zip(found, scores, strict=True)])
-        kept: list[tuple[np.ndarray, float]] = []
-        for i in np.argsort(-value, kind='stable').tolist():
-            others = np.array([box for box, _ in kept]).reshape(-1, 4)
-            if len(kept) < animals and (iou(boxes[i][None], others) <= SAME).all():
-                kept.append((boxes[i], found[i][1]))
-        return kept
+        answers = answer_boxes(self.model, [(image, box) for box in boxes], self.batch_size)
+        return agree([Answer(box, score, *answer) for box, (_, score), answer in
+                      zip(boxes, found, answers, strict=True)], animals, self.seen)
 
-    def _prediction(self, picture: Picture, number: int, box: np.ndarray, box_from: str, box_score: float,
-                    points: np.ndarray, scores: np.ndarray, spread: np.ndarray) -> PosePrediction:
-        points, spread = np.where(self.seen[:, None], points, np.nan), np.where(self.seen, spread, np.nan)
-        scores = np.where(self.seen, scores, 0.0)
-        error = self.calibration.expect(spread) * max(box[2:])
-        return PosePrediction(picture.name, picture.frame, number, box, points, scores, error, box_from=box_from,
-                              box_score=box_score, spread=spread)
+    def _prediction(self, picture: Picture, number: int, answer: Answer, source: str) -> PosePrediction:
+        points, spread = (np.where(self.seen[:, None], answer.points, np.nan),
+                          np.where(self.seen, answer.spread, np.nan))
+        error = self.calibration.expect(spread) * max(answer.box[2:])
+        return PosePrediction(picture.name, picture.frame, number, answer.box, points,
+                              np.where(self.seen, answer.scores, 0.0), error, box_from=source,
+                              box_score=answer.box_score, spread=spread)
+
+
+def where_from(boxes: Boxes) -> str:
+    """`PosePrediction.box_from` of what `predict` takes."""
+    if boxes is None or boxes == 'find':
+        return 'found'
+    return 'whole' if boxes == 'whole' else 'detector' if callable(boxes) else 'given'
+
+
+def _given(picture: Picture, boxes: Boxes) -> list[np.ndarray]:
+    """The boxes (4,) of a picture that are not to be found."""
+    assert picture.image is not None
+    if boxes == 'whole':
+        height, width = picture.image.shape[:2]
+        return [np.array([0.0, 0.0, width, height])]
+    assert boxes is not None and not isinstance(boxes, str)  # `check_boxes` knows no other
+    own = boxes(picture.image) if callable(boxes) else boxes.get(picture.name, ())
+    return [check_box(box, picture.name) for box in own]
 
 
 def check_boxes(boxes: Boxes) -> None:
