@@ -5,8 +5,8 @@
 By default all shipped MP-100 configs; those that cost the same are one row. FLOPs as in `capekit costs`, for the
 support side (once per support set) and the query side (once per query) apart. Time, on one thread of a CPU, and memory
 are those of the first number of shots. Each model is measured once, in a process of its own, however many configs
-build it; weights are random. The floor is what the same FLOPs take in matrix products on this machine, or reading the
-parameters from memory if that takes longer.
+build it; weights are random. Beside the time of a query stands what as many FLOPs take in matrix products on this
+machine, or reading the parameters from memory if that takes longer.
 """
 
 import argparse

@@ -34,7 +34,7 @@ class Rates:
 
         return cls(flops=2 * side ** 3 / best(lambda: matrix @ matrix), read_bytes=4 * count / best(values.sum))
 
-    def floor_ms(self, flops: float, parameters: float) -> float:
+    def products_ms(self, flops: float, parameters: float) -> float:
         """Milliseconds of doing every FLOP, or of reading every float32 parameter once if that takes longer."""
         return 1000 * max(flops / self.flops, 4 * parameters / self.read_bytes)
 
@@ -54,8 +54,8 @@ class Complexity:
     query_ms: float
     """Milliseconds of the same, the fastest of several; on a CPU of processor time, which other programs lengthen less:
     with one thread, what a clock shows on a quiet machine."""
-    floor_ms: float
-    """What it cannot be faster than, see `Rates`."""
+    products_ms: float
+    """What as many FLOPs take in matrix products, see `Rates`; some convolutions are faster."""
     memory_mib: float
     """Peak of the process, or on a GPU of what torch allocated, since `measure` was called in a fresh process."""
 
@@ -88,7 +88,7 @@ def measure(estimator, shots: int, rates: Rates, keypoints: int = 17, rounds: in
     parameters = count_parameters(estimator)
     return Complexity(parameters=parameters, backbone_parameters=sum(map(count_parameters, backbones)),
                       support_flops=support_flops, query_flops=query_flops, query_ms=1000 * seconds,
-                      floor_ms=rates.floor_ms(query_flops, parameters), memory_mib=memory / 2 ** 20)
+                      products_ms=rates.products_ms(query_flops, parameters), memory_mib=memory / 2 ** 20)
 
 
 def _prepared(estimator, episode: Episode) -> dict:

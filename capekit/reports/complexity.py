@@ -25,12 +25,12 @@ def complexity_table(result: dict) -> str:
         first = shown['shots'][shots[0]]
         cells = [_name(shown['config']), _millions(first['parameters']), _millions(first['backbone_parameters'])]
         cells += [f'{shown["shots"][count][key] / 1e9:.1f}' for _, key, count in sides]
-        lines.append([*cells, f'{first["query_ms"]:.0f}', f'{first["floor_ms"]:.0f}', f'{first["memory_mib"]:.0f}'])
+        lines.append([*cells, f'{first["query_ms"]:.0f}', f'{first["products_ms"]:.0f}', f'{first["memory_mib"]:.0f}'])
         if others:
             names = ', '.join(f'`{_name(record["config"])}`' for record in others)
             notes.append(f'The same as `{_name(shown["config"])}`: {names}.')
     headers = ['config', 'parameters, M', 'backbone, M', *(title for title, _, _ in sides), 'ms per query',
-               'floor, ms', 'peak memory, MiB']
+               'as products, ms', 'peak memory, MiB']
     table = tabulate(lines, headers, 'github', disable_numparse=True,
                      colalign=['left'] + ['right'] * (len(headers) - 1))
     return '\n\n'.join([table, *notes])

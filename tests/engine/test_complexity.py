@@ -75,11 +75,11 @@ def test_learned_embeddings_do_not_stop_the_counter(repo):
     assert count_flops(estimator, 64, 5) > 0 and all(parameter.requires_grad for parameter in estimator.parameters())
 
 
-def test_the_floor_is_the_slower_of_arithmetic_and_reading(repo):
-    assert RATES.floor_ms(flops=5e9, parameters=1e6) == 5 and RATES.floor_ms(flops=3e9, parameters=1e6) == 4
+def test_the_slower_of_arithmetic_and_reading_counts(repo):
+    assert RATES.products_ms(flops=5e9, parameters=1e6) == 5 and RATES.products_ms(flops=3e9, parameters=1e6) == 4
     estimator = init_estimator(repo / 'configs/capeformer/capeformer_r50_mp100.py', cfg_options=SMALL)
     one = measure(estimator, 1, RATES, 5, 1)
-    assert one.floor_ms == RATES.floor_ms(one.query_flops, one.parameters)
+    assert one.products_ms == RATES.products_ms(one.query_flops, one.parameters)
 
 
 def test_rates_of_this_machine():

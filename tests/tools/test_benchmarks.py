@@ -26,14 +26,14 @@ def test_complexity_of_a_config(tool, repo, tmp_path):
 
 
 def test_configs_that_cost_the_same_are_one_row():
-    cost = dict(parameters=2e6, backbone_parameters=1e6, support_flops=1e9, query_flops=2e9, query_ms=7, floor_ms=4,
+    cost = dict(parameters=2e6, backbone_parameters=1e6, support_flops=1e9, query_flops=2e9, query_ms=7, products_ms=4,
                 memory_mib=500)
     records = [dict(config=f'configs/{folder}/{name}.py', shots={'1': {**cost, 'query_ms': 7 + number}})
                for number, (folder, name) in enumerate((('a', 'a-long_r50_mp100'), ('a', 'a_r50_mp100'),
                                                         ('b', 'b_r50_mp100')))]
     table = complexity_table(dict(records=records))
     assert table.count('\n| ') == 2 and '| a_r50    |' in table
-    assert '|              8 |           4 |' in table and '| b_r50' in table
+    assert '|              8 |                 4 |' in table and '| b_r50' in table
     assert table.endswith('\n\nThe same as `a_r50`: `a-long_r50`.')
 
 
