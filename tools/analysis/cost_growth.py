@@ -81,7 +81,7 @@ def main() -> None:
     check_writable(args.out, 'OUT.png')
     _, axes = plt.subplots(len(ROWS), len(VALUES), figsize=(11, 2.2 * len(ROWS)), sharex='col', sharey='row')
     pool = multiprocessing.get_context('fork').Pool(1, maxtasksperchild=1)  # what is imported here is there at once
-    for config in args.configs:
+    for number, config in enumerate(args.configs):
         learns = load_config(config).get('train_cfg') is not None
         for column, (name, values) in enumerate(VALUES.items()):
             for what in ('test', 'training step') if learns else ('test',):
@@ -95,13 +95,14 @@ def main() -> None:
                     costs.append(cost)
                 for row, (shown, unit) in enumerate(ROWS):
                     if shown == what:
-                        label = config.rpartition('/')[2].partition('_')[0]
-                        axes[row, column].plot(values, [cost[unit] for cost in costs], '.-', label=label)
+                        axes[row, column].plot(
+                            values, [cost[unit] for cost in costs], '.-' if number < 10 else '.--', color=f'C{number % 10}',
+                            label=config.rpartition('/')[2].partition('_synthetic')[0])
             axes[-1, column].set_xlabel(name)
     for row, (what, unit) in enumerate(ROWS):
         axes[row, 0].set_ylabel(f'{what}, {unit}')
         axes[row, 0].set_yscale('log')
-    axes[0, 0].legend(fontsize='x-small', ncols=2)
+    axes[0, -1].legend(fontsize='small', bbox_to_anchor=(1, 1))
     plt.savefig(args.out, dpi=80, bbox_inches='tight')
 
 
