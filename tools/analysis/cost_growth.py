@@ -95,9 +95,9 @@ def main() -> None:
                     costs.append(cost)
                 for row, (shown, unit) in enumerate(ROWS):
                     if shown == what:
-                        axes[row, column].plot(
-                            values, [cost[unit] for cost in costs], '.-' if number < 10 else '.--', color=f'C{number % 10}',
-                            label=config.rpartition('/')[2].partition('_synthetic')[0])
+                        axes[row, column].plot(values, [cost[unit] for cost in costs], '.-' if number < 10 else '.--',
+                                               color=f'C{number % 10}',
+                                               label=config.rpartition('/')[2].partition('_synthetic')[0])
             axes[-1, column].set_xlabel(name)
     for row, (what, unit) in enumerate(ROWS):
         axes[row, 0].set_ylabel(f'{what}, {unit}')
