@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from capekit.engine.complexity import Rates, measure
 from capekit.engine.config import load_config
 from capekit.engine.crop_size import sized_model, stage_to_answer
 from capekit.files import check_writable, write_json
@@ -50,8 +51,8 @@ def main() -> None:
         jobs = [(config, args.shots, rates, args.keypoints, args.rounds, args.device) for config in distinct.values()]
         measured = dict(zip(distinct, track(pool.imap(_measure, jobs), len(jobs), 'models'), strict=True))
     records = [dict(config=config, shots=measured[model]) for config, model in models.items()]
-    result = dict(device=_device_name(args.device), torch=torch.__version__, keypoints=args.keypoints, rates=rates,
-                  records=records)
+    result = dict(device=_device_name(args.device), torch=torch.__version__, keypoints=args.keypoints,
+                  rates=asdict(rates), records=records)
     if args.json is not None:
         write_json(args.json, result)
     print(complexity_table(result))
@@ -65,17 +66,15 @@ def _model(config: str) -> str:
 
 def _measure(job: tuple) -> dict:
     from capekit.apis import init_estimator
-    from capekit.engine.complexity import Rates, measure
     config, shots, rates, keypoints, rounds, device = job
     torch.set_num_threads(1)
     estimator = init_estimator(find_config(config), device=device)
-    return {str(count): measure(estimator, count, Rates(**rates), keypoints, rounds).as_dict() for count in shots}
+    return {str(count): measure(estimator, count, rates, keypoints, rounds).as_dict() for count in shots}
 
 
-def _rates(device: str) -> dict:
-    from capekit.engine.complexity import Rates
+def _rates(device: str) -> Rates:
     torch.set_num_threads(1)
-    return asdict(Rates.measured(device))
+    return Rates.measured(device)
 
 
 def _device_name(device: str) -> str:

@@ -1,6 +1,7 @@
 """torch.compile of what it can take as a whole."""
 
 import torch
+from mmengine.logging import print_log
 
 from capekit.engine.distributed import unwrapped
 from capekit.errors import CapekitError
@@ -26,5 +27,6 @@ def compile_parts(model, options: dict) -> None:
         raise CapekitError(f'compile: {type(estimator).__name__} has no head; leave it out of the config')
     for name in ('prepare', 'answer', 'loss'):
         setattr(head, name, torch.compile(getattr(head, name), **{'dynamic': True, **options}))
-    for network in dict.fromkeys(filter(None, (estimator.backbone, estimator.support_backbone))):
+    for network in filter(None, (estimator.backbone, estimator.support_backbone)):
         network.forward = torch.compile(network.forward, **options)
+    print_log('compile: the first steps take minutes', 'current')

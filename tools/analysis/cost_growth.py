@@ -68,6 +68,19 @@ def measure(config: str, what: str, setting: dict) -> dict:
     return {'ms': round(1000 * least, 1), 'MiB': round(peak_mib() - before)}
 
 
+def growth(pool, config: str, what: str, name: str) -> list[dict]:
+    """The costs at each value of one setting; nan where the method refuses it, such as more keypoints than slots."""
+    costs = []
+    for value in VALUES[name]:
+        try:
+            cost = pool.apply(measure, (config, what, {**USUAL, name: value}))
+        except CapekitError as error:
+            cost = dict(ms=float('nan'), MiB=float('nan'), error=str(error))
+        print(f'{config}, {what}, {name} {value}: {cost}', flush=True)
+        costs.append(cost)
+    return costs
+
+
 def peak_mib() -> float:
     """Of this process's memory."""
     return int(re.findall(r'VmHWM:\s+(\d+) kB', Path('/proc/self/status').read_text())[0]) / 1024
@@ -80,25 +93,18 @@ def main() -> None:
     args = parser.parse_args()
     check_writable(args.out, 'OUT.png')
     _, axes = plt.subplots(len(ROWS), len(VALUES), figsize=(11, 2.2 * len(ROWS)), sharex='col', sharey='row')
-    pool = multiprocessing.get_context('fork').Pool(1, maxtasksperchild=1)  # what is imported here is there at once
-    for number, config in enumerate(args.configs):
-        learns = load_config(config).get('train_cfg') is not None
-        for column, (name, values) in enumerate(VALUES.items()):
-            for what in ('test', 'training step') if learns else ('test',):
-                costs = []
-                for value in values:
-                    try:
-                        cost = pool.apply(measure, (config, what, {**USUAL, name: value}))
-                    except CapekitError as error:  # such as more keypoints than a method has slots
-                        cost = dict(ms=float('nan'), MiB=float('nan'), error=str(error))
-                    print(f'{config}, {what}, {name} {value}: {cost}', flush=True)
-                    costs.append(cost)
-                for row, (shown, unit) in enumerate(ROWS):
-                    if shown == what:
-                        axes[row, column].plot(values, [cost[unit] for cost in costs], '.-' if number < 10 else '.--',
-                                               color=f'C{number % 10}',
-                                               label=config.rpartition('/')[2].partition('_synthetic')[0])
-            axes[-1, column].set_xlabel(name)
+    # Forked: what is imported here is there at once.
+    with multiprocessing.get_context('fork').Pool(1, maxtasksperchild=1) as pool:
+        for number, config in enumerate(args.configs):
+            learns = load_config(config).get('train_cfg') is not None
+            style = dict(color=f'C{number % 10}', marker='.', linestyle='-' if number < 10 else '--',
+                         label=Path(config).stem.partition('_synthetic')[0])
+            for column, name in enumerate(VALUES):
+                costs = {what: growth(pool, config, what, name) for what in ('test', 'training step')[:1 + learns]}
+                for row, (what, unit) in enumerate(ROWS):
+                    if what in costs:
+                        axes[row, column].plot(VALUES[name], [cost[unit] for cost in costs[what]], **style)
+                axes[-1, column].set_xlabel(name)
     for row, (what, unit) in enumerate(ROWS):
         axes[row, 0].set_ylabel(f'{what}, {unit}')
         axes[row, 0].set_yscale('log')
