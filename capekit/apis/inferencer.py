@@ -21,6 +21,7 @@ from capekit.labelling.calibration import Calibration
 from capekit.labelling.estimated import EstimatorModel
 from capekit.labelling.lite import LiteFeatures
 from capekit.labelling.matcher import FrozenModel
+from capekit.labelling.poses import Poses
 from capekit.labelling.predictor import Boxes, Predictor
 from capekit.labelling.records import FitReport, Labelled, PosePrediction
 from capekit.labelling.refine import Hull
@@ -103,7 +104,7 @@ class CapeInferencer:
         finder = BoxFinder(self.device, self._features)
         progress('learning to find boxes', 0.0)
         finder.fit(labelled, seed)
-        self.predictor = Predictor(model, finder, Hull.of(labelled), calibration, labelled.counts > 0,
+        self.predictor = Predictor(model, finder, Hull.of(labelled), calibration, Poses.of(labelled),
                                    self.batch_size)
         left_out = len(fitting.groups(labelled))
         how = f'{left_out} models without some of the supports' if left_out else 'not measured: one labelled image'
@@ -112,7 +113,7 @@ class CapeInferencer:
         report = FitReport(model.name, len(labelled.supports), model.steps, time.monotonic() - started,
                            fitting.report_keypoints(labelled, errors), calibration.calibrated, how)
         self.settings = dict(category=labelled.category, names=list(labelled.names), links=labelled.links.tolist(),
-                             counts=labelled.counts.tolist(), model=model.name, seed=seed, report=report.as_dict(),
+                             model=model.name, seed=seed, report=report.as_dict(),
                              labelled=sorted({support.name for support in labelled.supports}))
         return report
 
@@ -214,7 +215,8 @@ class CapeInferencer:
         parts = dict(model=predictor.model.state(), finder=predictor.finder.tensors,
                      calibration=dict(spreads=torch.from_numpy(predictor.calibration.spreads),
                                       errors=torch.from_numpy(predictor.calibration.errors)),
-                     hull=dict(margins=torch.from_numpy(predictor.hull.margins)))
+                     hull=dict(margins=torch.from_numpy(predictor.hull.margins)),
+                     poses=dict(points=torch.from_numpy(predictor.poses.points)))
         store.write_model(path, {f'{part}/{name}': value for part, tensors in parts.items()
                                  for name, value in tensors.items()}, self.settings)
 
@@ -243,7 +245,7 @@ class CapeInferencer:
         finder.tensors = {name: value.to(self.device) for name, value in parts['finder'].items()}
         known = {name: value.numpy() for name, value in parts['calibration'].items()}
         self.predictor = Predictor(model, finder, Hull(parts['hull']['margins'].numpy()), Calibration(**known),
-                                   np.array(settings['counts']) > 0, self.batch_size)
+                                   Poses(parts['poses']['points'].numpy()), self.batch_size)
         self.settings = settings
         return self
 

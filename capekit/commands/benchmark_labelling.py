@@ -25,10 +25,11 @@ from capekit.labelling.boxes import BoxFinder, iou
 from capekit.labelling.calibration import Calibration
 from capekit.labelling.lite import LiteFeatures
 from capekit.labelling.matcher import FrozenModel
+from capekit.labelling.poses import Poses
 from capekit.labelling.predictor import Boxes, Predictor
 from capekit.labelling.records import Labelled, PosePrediction, Support
 from capekit.labelling.refine import Hull
-from capekit.labelling.review import rank_worst_first, ranks_within, uncertainty
+from capekit.labelling.review import rank_worst_first, uncertainty
 from capekit.labelling.sources import Picture
 from capekit.labelling.supports import supports_of
 from capekit.progress import track
@@ -121,7 +122,7 @@ def measure(everything: Labelled, shots: int, steps: int, seed: int, kinds: Sequ
     supports, queries = draw_supports(everything, shots, seed)
     labelled = everything.subset(supports)
     features = LiteFeatures()
-    finder, hull, seen = OnceFinder('cpu', features), Hull.of(labelled), labelled.counts > 0
+    finder, hull, poses = OnceFinder('cpu', features), Hull.of(labelled), Poses.of(labelled)
     finder.fit(labelled, seed)
     inferencer = CapeInferencer()
     result: dict = dict(seed=seed, supports=[everything.supports[i].name for i in supports])
@@ -137,7 +138,7 @@ def measure(everything: Labelled, shots: int, steps: int, seed: int, kinds: Sequ
             model.set_support(labelled)
         if name == 'adapted':
             store.write_model(kept, model.state(), {})
-        predictor = Predictor(model, finder, hull, Calibration(), seen, batch_size=15)
+        predictor = Predictor(model, finder, hull, Calibration(), poses, batch_size=15)
         for kind in kinds:
             pairs = [pair for own in track(truths.values(), len(truths), f'{name}, {kind} boxes')
                      for pair in answer(predictor, own, kind)]
@@ -180,14 +181,14 @@ def score(pairs: list[tuple[PosePrediction, Support]]) -> dict[str, float]:
 
 def caught(pairs: list[tuple[PosePrediction, Support]]) -> dict[str, list[float]]:
     """Wrong points among each keypoint's most uncertain fifth, those that chance would find there, and all of them."""
-    errors, shares = errors_of(pairs), ranks_within(uncertainty([p for p, _ in pairs]))
+    errors, values = errors_of(pairs), uncertainty([p for p, _ in pairs])
     result = {}
     for threshold in THRESHOLDS:
         found = chance = total = 0.0
-        for error, share in zip(errors.T, shares.T, strict=True):
+        for error, value in zip(errors.T, values.T, strict=True):
             known = np.flatnonzero(np.isfinite(error))
             wrong = error[known] >= threshold
-            listed = np.argsort(-share[known], kind='stable')[:max(1, round(WORST * len(known)))]
+            listed = np.argsort(-value[known], kind='stable')[:max(1, round(WORST * len(known)))]
             found, total = found + wrong[listed].sum(), total + wrong.sum()
             chance += wrong.mean() * len(listed) if len(known) else 0
         result[str(threshold)] = [float(found), float(chance), float(total)]
@@ -195,8 +196,8 @@ def caught(pairs: list[tuple[PosePrediction, Support]]) -> dict[str, list[float]
 
 
 def risk(pairs: list[tuple[PosePrediction, Support]]) -> list[float]:
-    """Share of wrong points (PCK@0.2) among the least uncertain ones, at each of `COVERAGES`."""
-    errors, values = errors_of(pairs), uncertainty([p for p, _ in pairs])
+    """Share of wrong points (PCK@0.2) among those with the least expected errors, at each of `COVERAGES`."""
+    errors, values = errors_of(pairs), np.stack([p.spread for p, _ in pairs])
     known = np.isfinite(errors)
     wrong = (errors[known] >= THRESHOLDS[-1])[np.argsort(values[known], kind='stable')]
     return [float(wrong[:max(1, round(coverage * len(wrong)))].mean()) for coverage in COVERAGES]
@@ -211,7 +212,7 @@ def correct(everything: Labelled, model, pairs: list[tuple[PosePrediction, Suppo
     rest = [(p, truth) for p, truth in pairs if id(p) not in worst]
     labelled = everything.subset(supports + corrected)
     model.set_support(labelled)
-    predictor = Predictor(model, None, Hull.of(labelled), Calibration(), labelled.counts > 0, batch_size=15)
+    predictor = Predictor(model, None, Hull.of(labelled), Calibration(), Poses.of(labelled), batch_size=15)
     after = [pair for _, truth in rest for pair in answer(predictor, [truth], 'true')]
     return dict(rest=len(rest), before=score(rest), after=score(after))
 
@@ -238,7 +239,7 @@ def reviewed(results: list[dict]) -> str:
         lines.append(f'wrong points (PCK@{threshold}) in the most uncertain fifth of each keypoint: {found:.0f} of '
                      f'{total:.0f}, {found / max(chance, 1e-9):.1f} times what chance gives')
     means = np.mean([result['risk'] for result in results], 0)
-    lines.append('wrong points (PCK@0.2) among the least uncertain: ' + ', '.join(
+    lines.append('wrong points (PCK@0.2) among those with the least expected error: ' + ', '.join(
         f'{100 * mean:.0f} % of {100 * coverage:.0f} %' for coverage, mean in zip(COVERAGES, means, strict=True)))
     if pairs := [result['corrections'] for result in results if 'corrections' in result]:
         before, after = (100 * np.mean([pair[when]['PCK@0.2'] for pair in pairs]) for when in ('before', 'after'))

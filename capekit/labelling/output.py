@@ -17,7 +17,7 @@ from capekit.labelling.records import PosePrediction
 from capekit.labelling.sources import Picture
 
 JOURNAL, STATE, MODEL = 'journal.jsonl', 'run.json', 'model.safetensors'
-ARRAYS = ('box', 'points', 'scores', 'error', 'spread')
+ARRAYS = ('box', 'points', 'scores', 'error', 'spread', 'misfit')
 
 
 class RunFolder:
@@ -101,10 +101,10 @@ def predictions_of(record: dict) -> list[PosePrediction]:
     """The predictions of a journal's record of one image."""
     predictions = []
     for number, animal in enumerate(record['animals']):
-        box, points, scores, error, spread = (np.array(animal[name], dtype=np.float64) for name in ARRAYS)
+        box, points, scores, error, spread, misfit = (np.array(animal[name], dtype=np.float64) for name in ARRAYS)
         predictions.append(PosePrediction(
             record['image'], record['frame'], number, box, points, scores, error, box_from=animal['box_from'],
-            box_score=animal['box_score'], spread=spread))
+            box_score=animal['box_score'], spread=spread, misfit=misfit))
     return predictions
 
 

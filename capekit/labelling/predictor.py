@@ -10,6 +10,7 @@ from capekit.labelling.boxes import BoxFinder
 from capekit.labelling.calibration import Calibration
 from capekit.labelling.consensus import Answer, agree
 from capekit.labelling.crops import PLAIN
+from capekit.labelling.poses import Poses
 from capekit.labelling.records import PosePrediction
 from capekit.labelling.refine import Hull
 from capekit.labelling.sources import Picture
@@ -28,14 +29,14 @@ class Predictor:
         finder: of boxes; None if boxes are always given.
         hull: how boxes surround keypoints.
         calibration: of expected errors.
-        seen: (K,) bool, keypoints that some support shows; the others are not predicted.
+        poses: of the supports; keypoints that none shows are not predicted.
         batch_size: crops answered at once.
     """
 
-    def __init__(self, model, finder: BoxFinder | None, hull: Hull, calibration: Calibration, seen: np.ndarray,
+    def __init__(self, model, finder: BoxFinder | None, hull: Hull, calibration: Calibration, poses: Poses,
                  batch_size: int):
         self.model, self.finder, self.hull, self.calibration = model, finder, hull, calibration
-        self.seen, self.batch_size = seen, batch_size
+        self.poses, self.seen, self.batch_size = poses, poses.seen, batch_size
 
     @property
     def together(self) -> int:
@@ -90,10 +91,11 @@ class Predictor:
     def _prediction(self, picture: Picture, number: int, answer: Answer, source: str) -> PosePrediction:
         points, spread = (np.where(self.seen[:, None], answer.points, np.nan),
                           np.where(self.seen, answer.spread, np.nan))
-        error = self.calibration.expect(spread) * max(answer.box[2:])
+        side = max(answer.box[2:])
         return PosePrediction(picture.name, picture.frame, number, answer.box, points,
-                              np.where(self.seen, answer.scores, 0.0), error, box_from=source,
-                              box_score=answer.box_score, spread=spread)
+                              np.where(self.seen, answer.scores, 0.0), self.calibration.expect(spread) * side,
+                              box_from=source, box_score=answer.box_score, spread=spread,
+                              misfit=self.poses.misfit(points, side))
 
 
 def where_from(boxes: Boxes) -> str:

@@ -73,6 +73,9 @@ class PosePrediction:
     """Of a box that was found: its expected overlap (intersection over union) with the true one."""
     spread: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """(K,) float64 disagreement between re-crops: root mean squared distance to their median, in longest box sides."""
+    misfit: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """(K,) float64 distance to where the most similar labelled pose has the keypoint, in longest box sides, see
+    `capekit.labelling.poses`; nan where none shares enough keypoints."""
     reasons: list[str] = field(default_factory=list)
     """Why a person should look at it."""
 

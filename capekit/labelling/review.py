@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import rankdata
 
 from capekit.labelling.records import PosePrediction
 
@@ -13,34 +14,50 @@ POOR_BOX = 0.4
 """A found box with a lower expected overlap is a reason."""
 
 
+def suspicions(predictions: Sequence[PosePrediction]) -> dict[str, np.ndarray]:
+    """What may be wrong, with (N, K) ranks within keypoints as of `ranks_within`."""
+    spread, scores, misfit = (np.stack([getattr(p, name) for p in predictions])
+                              for name in ('spread', 'scores', 'misfit'))
+    known = np.isfinite(spread)
+    return {'crops disagree': ranks_within(spread), 'low confidence': ranks_within(np.where(known, -scores, np.nan)),
+            'unlike the labelled poses': ranks_within(misfit)}
+
+
 def uncertainty(predictions: Sequence[PosePrediction]) -> np.ndarray:
-    """(N, K) disagreement between crops, raised where the score is low; nan where a keypoint is not predicted."""
-    spread, scores = (np.stack([getattr(p, name) for p in predictions]) for name in ('spread', 'scores'))
-    return np.where(np.isfinite(spread), spread + 1e-3, np.nan) * (1.5 - np.clip(scores, 0, 1))
+    """(N, K) mean of the `suspicions`, in [0, 1); nan where a keypoint is not predicted.
+
+    Keypoints are compared with themselves over all animals: one that is always hard does not fill the list.
+    """
+    return mean_known(np.stack(list(suspicions(predictions).values())), 0)
 
 
 def ranks_within(values: np.ndarray) -> np.ndarray:
-    """(N, K) -> the share of the N animals that are less uncertain about the same keypoint, in [0, 1); nan stays."""
-    below = (values[None] < values[:, None]).sum(1)
-    return np.where(np.isfinite(values), below / np.maximum(np.isfinite(values).sum(0), 1), np.nan)
+    """(N, K) -> the share of the N animals with less at the same keypoint, in [0, 1); nan stays."""
+    return (rankdata(values, 'min', axis=0, nan_policy='omit') - 1) / np.maximum(np.isfinite(values).sum(0), 1)
 
 
-def mean_ranks(shares: np.ndarray) -> np.ndarray:
-    """(N, K) of `ranks_within` -> (N,) means over keypoints; 1 where an animal has none."""
-    known = np.isfinite(shares)
-    return np.where(known.any(1), np.where(known, shares, 0).sum(1) / np.maximum(known.sum(1), 1), 1.0)
+def mean_known(values: np.ndarray, axis: int) -> np.ndarray:
+    """The mean of what is not nan, nan where all is."""
+    known = np.isfinite(values)
+    count = known.sum(axis)
+    return np.where(count > 0, np.where(known, values, 0).sum(axis) / np.maximum(count, 1), np.nan)
+
+
+def animal_uncertainty(values: np.ndarray) -> np.ndarray:
+    """(N, K) of `uncertainty` -> (N,) means over keypoints; 1 where an animal has none."""
+    return np.nan_to_num(mean_known(values, 1), nan=1.0)
 
 
 def rank_worst_first(predictions: Sequence[PosePrediction]) -> list[PosePrediction]:
     """Order predictions for review and set their `rank` (from 1); adds to their `reasons`.
 
-    Keypoints are compared with themselves over all animals: one that is always hard does not fill the list. An animal
-    counts by the mean rank of its keypoints; flags that are there already, such as jumps, come first.
+    An animal counts by the mean uncertainty of its keypoints; flags that are there already, such as jumps, come first.
     """
     if not predictions:
         return []
-    shares = ranks_within(uncertainty(predictions))
-    badness = mean_ranks(shares)
+    values = uncertainty(predictions)
+    badness, worst = animal_uncertainty(values), (ranks_within(values) >= WORST).any(1)
+    why = {name: mean_known(ranks, 1) for name, ranks in suspicions(predictions).items()}
     flagged = [bool(prediction.reasons) for prediction in predictions]
     order = sorted(range(len(predictions)), key=lambda i: (-flagged[i], -badness[i], i))
     for rank, i in enumerate(order, 1):
@@ -48,8 +65,8 @@ def rank_worst_first(predictions: Sequence[PosePrediction]) -> list[PosePredicti
         prediction.rank = rank
         if prediction.box_from == 'found' and prediction.box_score < POOR_BOX:
             prediction.reasons.append('box found with low confidence')
-        if (shares[i][np.isfinite(shares[i])] >= WORST).any():
-            prediction.reasons.append('crops disagree')
+        if worst[i]:
+            prediction.reasons.append(max(why, key=lambda name: np.nan_to_num(why[name][i])))
     return [predictions[i] for i in order]
 
 

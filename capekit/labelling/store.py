@@ -11,7 +11,7 @@ from torch import Tensor
 from capekit.errors import CapekitError
 from capekit.files import atomic_write
 
-FORMAT = 'capekit-labelling-1'
+FORMAT = 'capekit-labelling-2'
 
 
 def write_model(path: str | Path, tensors: dict[str, Tensor], settings: dict[str, Any]) -> None:
@@ -42,5 +42,5 @@ def read_model(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except SafetensorError as error:
         raise CapekitError(f'model {path}: damaged ({error})') from None
     if FORMAT not in header:
-        raise CapekitError(f'model {path}: not a model saved by CapeInferencer.save')
+        raise CapekitError(f'model {path}: not written by CapeInferencer.save of this version; fit again')
     return tensors, json.loads(header[FORMAT])

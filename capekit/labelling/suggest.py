@@ -9,7 +9,7 @@ import numpy as np
 from capekit.errors import CapekitError
 from capekit.labelling.crops import cut
 from capekit.labelling.records import PosePrediction
-from capekit.labelling.review import mean_ranks, ranks_within, uncertainty
+from capekit.labelling.review import animal_uncertainty, uncertainty
 
 RANDOM_SHARE = 0.2
 CANDIDATES = 5
@@ -56,7 +56,7 @@ def _most_uncertain(predictions: Sequence[PosePrediction]) -> list[tuple[PosePre
     if not predictions:
         return []
     best: dict = {}
-    values = mean_ranks(ranks_within(uncertainty(predictions))).tolist()
+    values = animal_uncertainty(uncertainty(predictions)).tolist()
     for prediction, value in zip(predictions, values, strict=True):
         key = prediction.image, prediction.frame
         if key not in best or value > best[key][1]:

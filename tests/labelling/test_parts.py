@@ -7,26 +7,21 @@ import numpy as np
 import pytest
 import torch
 from animals import coco, write_animals
+from predicted import prediction
 
 from capekit.errors import CapekitError
 from capekit.interop.labels import read, write
-from capekit.labelling import fitting, output, review, sources, store, suggest, video
+from capekit.labelling import fitting, output, sources, store, suggest, video
 from capekit.labelling.adapted import Budget, rotation_of, targets
 from capekit.labelling.boxes import iou
 from capekit.labelling.calibration import LEAST, Calibration, rising
 from capekit.labelling.crops import cut, to_image
 from capekit.labelling.lite import decode
-from capekit.labelling.records import Labelled, PosePrediction, Support
+from capekit.labelling.records import Labelled, Support
 from capekit.labelling.refine import Hull
 from capekit.labelling.supports import read_labelled
 
 NOTHING = np.zeros((4, 4, 3), np.uint8)
-
-
-def prediction(image='a.png', frame=None, animal=0, box=(0, 0, 10, 10), points=((1, 1), (2, 2)), spread=(0.1, 0.1),
-               scores=(0.5, 0.5), **more) -> PosePrediction:
-    return PosePrediction(image, frame, animal, np.array(box, float), np.array(points, float), np.array(scores),
-                          np.full(2, np.nan), spread=np.array(spread), **more)
 
 
 def labelled(names=('a', 'b', 'c'), visible=((True, True), (True, False), (True, True))) -> Labelled:
@@ -229,26 +224,7 @@ def test_expected_errors_rise_with_disagreement_and_need_enough_points():
     np.testing.assert_allclose(calibration.expect(spreads), 2 * spreads, atol=1e-9)
 
 
-# ------------------------------------------------------------------------------------------------------- review
-
-def test_keypoints_are_ranked_within_themselves():
-    """One keypoint is always hard; the animal that is unusual in the easy one is the worst."""
-    predictions = [prediction(f'{i}.png', spread=(0.5 + 0.001 * (i == 1), 0.3 if i == 1 else 0.01 * i))
-                   for i in range(4)]
-    ranked = review.rank_worst_first(predictions)
-    assert [p.rank for p in ranked] == [1, 2, 3, 4] and ranked[0].image == '1.png'
-    rows = review.review_rows(ranked, ['x', 'y'])
-    assert rows[0] == list(review.COLUMNS) and rows[1][:2] == [1, '1.png'] and rows[1][5] == ''
-
-
-def test_flags_come_first_and_unseen_keypoints_do_not_matter():
-    flagged = prediction('b.png', reasons=['jump of 1 keypoint'], spread=(0.0, np.nan), points=((1, 1), (np.nan,) * 2))
-    unsure = prediction('c.png', spread=(0.3, np.nan), box_from='found', box_score=0.1)
-    ranked = review.rank_worst_first([prediction(spread=(0.1, np.nan)), unsure, flagged])
-    assert [p.image for p in ranked] == ['b.png', 'c.png', 'a.png']
-    assert 'box found with low confidence' in unsure.reasons
-    assert review.rank_worst_first([]) == []
-
+# -------------------------------------------------------------------------------------------------- suggestions
 
 def test_suggestions_differ_from_each_other():
     poses = [((1, 1), (2, 2))] * 5 + [((1, 9), (9, 1))]

@@ -5,11 +5,13 @@ import pytest
 
 from capekit.errors import CapekitError
 from capekit.labelling.calibration import Calibration
+from capekit.labelling.poses import Poses
 from capekit.labelling.predictor import Predictor
 from capekit.labelling.refine import Hull
 from capekit.labelling.sources import Picture
 
 IMAGE = np.zeros((40, 60, 3), np.uint8)
+SHOWN = np.array([[[3.0, 3.0], [np.nan, np.nan]]])
 WINDOWS = [((0, 0, 20, 20), 0.6), ((4, 0, 20, 20), 0.6), ((40, 20, 20, 20), 0.4)]
 
 
@@ -26,7 +28,7 @@ class Finder:
 
 
 def predict(boxes, animals=1):
-    predictor = Predictor(Middle(), Finder(), Hull(np.zeros(4)), Calibration(), np.array([True, False]), 4)
+    predictor = Predictor(Middle(), Finder(), Hull(np.zeros(4)), Calibration(), Poses(SHOWN), 4)
     (_, predictions), = next(predictor.predict([Picture('a.png', None, IMAGE)], boxes, animals))
     return predictions
 
@@ -52,14 +54,14 @@ def test_a_box_that_is_not_found_is_answered_alone(boxes, source, middle):
 
 def test_a_picture_without_given_boxes_and_a_broken_one_have_no_predictions():
     assert predict({}) == []
-    predictor = Predictor(Middle(), Finder(), Hull(np.zeros(4)), Calibration(), np.ones(2, bool), 4)
+    predictor = Predictor(Middle(), Finder(), Hull(np.zeros(4)), Calibration(), Poses(SHOWN), 4)
     for boxes in (None, 'whole'):
         (_, own), = next(predictor.predict([Picture('a.png', None, None, 'broken')], boxes, 1))
         assert own == []
 
 
 def test_without_a_finder_boxes_are_asked_for():
-    predictor = Predictor(Middle(), None, Hull(np.zeros(4)), Calibration(), np.ones(2, bool), 4)
+    predictor = Predictor(Middle(), None, Hull(np.zeros(4)), Calibration(), Poses(SHOWN), 4)
     with pytest.raises(CapekitError, match="'whole'"):
         next(predictor.predict([Picture('a.png', None, IMAGE)], None, 1))
 
@@ -72,6 +74,6 @@ def test_several_windows_are_asked_for_each_animal(animals, windows):
         def find(self, image, count):
             asked.append(count)
             return super().find(image, count)
-    predictor = Predictor(Middle(), Asked(), Hull(np.zeros(4)), Calibration(), np.ones(2, bool), 4)
+    predictor = Predictor(Middle(), Asked(), Hull(np.zeros(4)), Calibration(), Poses(SHOWN), 4)
     next(predictor.predict([Picture('a.png', None, IMAGE)], None, animals))
     assert asked == [windows]
