@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from capekit.engine.costs import blank_episode, count_parameters, counted, wanting_no_gradient
+from capekit.engine.costs import blank_episode, count_parameters, counted, prepared, wanting_no_gradient
 from capekit.models.backbones.timm_network import TimmNetwork
 from capekit.structures import Episode
 
@@ -78,7 +78,7 @@ def measure(estimator, shots: int, rates: Rates, keypoints: int = 17, rounds: in
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats()
     with torch.no_grad(), wanting_no_gradient(estimator):
-        state, support_flops = counted(lambda: _prepared(estimator, episode))
+        state, support_flops = counted(lambda: prepared(estimator, episode))
         query = _query_side(estimator, episode, state)
         _, query_flops = counted(query)
         seconds = min(_seconds(query, device) for _ in range(rounds))
@@ -89,12 +89,6 @@ def measure(estimator, shots: int, rates: Rates, keypoints: int = 17, rounds: in
     return Complexity(parameters=parameters, backbone_parameters=sum(map(count_parameters, backbones)),
                       support_flops=support_flops, query_flops=query_flops, query_ms=1000 * seconds,
                       products_ms=rates.products_ms(query_flops, parameters), memory_mib=memory / 2 ** 20)
-
-
-def _prepared(estimator, episode: Episode) -> dict:
-    support = estimator.encode_support(episode.support_images[0], episode.support_points[0],
-                                       episode.support_visible[0])
-    return estimator.prepare({name: value[None] for name, value in support.items()}, episode.task)
 
 
 def _query_side(estimator, episode: Episode, state: dict) -> Callable:

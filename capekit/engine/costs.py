@@ -58,3 +58,10 @@ def blank_episode(size: int, keypoints: int, shots: int = 1) -> Episode:
     return Episode(support_images=images, support_points=points, support_visible=seen, query_images=images[:, 0],
                    query_points=points[:, 0], query_visible=seen[:, 0], num_keypoints=torch.tensor([keypoints]),
                    links=[links], meta=[{}])
+
+
+def prepared(estimator, episode: Episode) -> dict:
+    """The state that the supports of a batch of one episode give."""
+    support = estimator.encode_support(episode.support_images[0], episode.support_points[0],
+                                       episode.support_visible[0])
+    return estimator.prepare({name: value[None] for name, value in support.items()}, episode.task)

@@ -185,7 +185,8 @@ def _train(job: Job) -> dict:
     if before:
         # One that was killed lasted until its last file.
         before[-1]['end'] = max(before[-1]['start'], *(
-            path.stat().st_mtime for path in job.folder.rglob('*') if path.is_file() and path.suffix != '.lock'))
+            path.stat().st_mtime for path in job.folder.rglob('*')
+            if path.is_file() and not path.name.endswith('.lock')))
     write_json(attempts, [*before, dict(start=time.time())])
     remove_partial(job.folder)
     more = ['--resume'] if any(job.folder.glob('*.pth')) else []

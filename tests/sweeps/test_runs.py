@@ -103,6 +103,20 @@ def test_terminated_with_its_command(jobs):
     _check(jobs)
 
 
+def test_the_time_between_a_kill_and_going_on_is_not_training(jobs):
+    process = _start(jobs)
+    while not list(jobs[0].out.glob(f'{RUNS}/*/epoch_1.pth')):
+        time.sleep(0.01)
+    os.killpg(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    attempts, = jobs[0].out.glob(f'{RUNS}/*/attempts.json')
+    attempts.write_text(json.dumps([dict(start=time.time() - 1001)]))
+    for path in (jobs[0].out / RUNS).rglob('*'):
+        os.utime(path, (time.time() - 1000,) * 2)
+    assert os.waitpid(_start(jobs), 0)[1] == 0
+    assert max(json.loads(job.file.read_text())['train_seconds'] for job in jobs) < 100
+
+
 def test_side_by_side(jobs):
     processes = [_start(jobs) for _ in range(3)]
     assert [os.waitpid(process, 0)[1] for process in processes] == [0, 0, 0]

@@ -2,10 +2,10 @@
 
     python tools/analysis/cost_growth.py OUT.png CONFIG [CONFIG ...]
 
-Random images and weights; 1 shot, 17 keypoints, a batch of 16 and the config's crops, of which one number changes at a
-time. A test answers a batch of queries of one episode, its supports included; a training step learns from a batch of
-episodes, one query each. CPU time of one thread, the fastest of three; memory that the process needs more than before,
-at its peak. Prints the values, and why a method has none.
+Black images and random weights; 1 shot, 17 keypoints, a batch of 16 and the crops of the config, of which one number
+changes at a time. A test answers a batch of queries of one episode, its supports included; a training step learns from
+a batch of episodes, one query each. CPU time of one thread, the fastest of three; memory that the process needs more
+than before, at its peak. Prints the values, and why a method has none.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import torch
 from capekit.apis import init_estimator
 from capekit.cli import run
 from capekit.engine.config import load_config
+from capekit.engine.costs import blank_episode, prepared
 from capekit.errors import CapekitError
 from capekit.files import check_writable
 from capekit.structures import Episode
@@ -29,26 +30,16 @@ VALUES = dict(shots=(1, 5, 20), keypoints=(17, 68, 100), batch=(4, 16, 64), crop
 ROWS = (('test', 'ms'), ('test', 'MiB'), ('training step', 'ms'), ('training step', 'MiB'))
 
 
-def episodes(count: int, shots: int, keypoints: int, crop: int) -> Episode:
-    images = torch.randint(256, (count, shots + 1, 3, crop, crop), dtype=torch.uint8)
-    points, seen = torch.rand(count, shots + 1, keypoints, 2), torch.ones(count, shots + 1, keypoints, dtype=torch.bool)
-    links = torch.stack((torch.arange(keypoints - 1), torch.arange(1, keypoints)), 1)
-    return Episode(support_images=images[:, :-1], support_points=points[:, :-1], support_visible=seen[:, :-1],
-                   query_images=images[:, -1], query_points=points[:, -1], query_visible=seen[:, -1],
-                   num_keypoints=torch.full((count,), keypoints), links=[links] * count, meta=[{}] * count)
-
-
 @torch.no_grad()
 def test(estimator, shots: int, keypoints: int, batch: int, crop: int) -> None:
-    one = episodes(1, shots, keypoints, crop)
-    support = estimator.encode_support(one.support_images[0], one.support_points[0], one.support_visible[0])
-    state = estimator.prepare({name: value[None] for name, value in support.items()}, one.task)
-    estimator.answer(state, estimator.encode_query(torch.randint(256, (batch, 3, crop, crop), dtype=torch.uint8)))
+    episode = blank_episode(crop, keypoints, shots)
+    queries = episode.query_images.expand(batch, -1, -1, -1)
+    estimator.answer(prepared(estimator, episode), estimator.encode_query(queries))
 
 
 def train(estimator, shots: int, keypoints: int, batch: int, crop: int) -> None:
     estimator.train().zero_grad()
-    losses = estimator(episodes(batch, shots, keypoints, crop), mode='loss')
+    losses = estimator(Episode.collate([blank_episode(crop, keypoints, shots)] * batch), mode='loss')
     estimator.parse_losses(losses)[0].backward()
 
 
