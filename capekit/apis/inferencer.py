@@ -61,7 +61,7 @@ class CapeInferencer:
         self.settings: dict[str, Any] = {}
 
     def fit(self, labelled: str | Path | Labelled, images: str | Path | None = None, adapt_seconds: float = 60,
-            seed: int = 0, adapt_steps: int | None = None,
+            seed: int = 0, adapt_steps: int | None = None, category: str | None = None,
             progress: Callable[[str, float], None] | None = None) -> FitReport:
         """Learn from labelled images, and measure on each of them what the others teach.
 
@@ -75,6 +75,7 @@ class CapeInferencer:
             adapt_seconds: longest time for training on the supports, 200 steps a minute at most; 0 = no training.
             seed: of every random draw.
             adapt_steps: number of steps instead of a time: the same model on every machine.
+            category: of a COCO file with labels of several.
             progress: is called with what is being done and the share done; an exception from it ends the fit.
 
         Raises:
@@ -84,7 +85,7 @@ class CapeInferencer:
             raise CapekitError(f'adapt_seconds={adapt_seconds} must be 0 or more')
         if not isinstance(labelled, Labelled):
             self.images = sources.folder_of(Path(labelled).parent if images is None else images)
-            labelled = read_labelled(labelled, self.images)
+            labelled = read_labelled(labelled, self.images, category=category)
         budget = Budget(adapt_steps) if adapt_steps else Budget.of_seconds(adapt_seconds) if adapt_seconds else None
         return self.set_support(labelled, budget, seed, progress or (lambda what, share: None))
 

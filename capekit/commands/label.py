@@ -11,7 +11,6 @@ was interrupted goes on where it was. Correct predictions.json, and give it as -
 import argparse
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,17 +18,15 @@ import numpy as np
 
 from capekit.apis import CapeInferencer
 from capekit.errors import CapekitError
+from capekit.files import check_writable
 from capekit.interop import labels as label_files
 from capekit.labelling import output, sources, video
-from capekit.labelling.predictor import Boxes
+from capekit.labelling.predictor import Boxes, check_box
 from capekit.labelling.records import PosePrediction
 from capekit.labelling.review import rank_worst_first, review_rows
 from capekit.labelling.sheet import contact_sheet, draw_image
 from capekit.labelling.supports import label_file, read_labelled
 from capekit.progress import Bar, track
-
-FORMATS = {'coco': 'json', 'dlc': 'csv', 'dlc-h5': 'h5', 'lp': 'csv', 'slp': 'slp', 'csv': 'csv'}
-DRAWN, SHEET, REVIEW, SUGGESTIONS = 'drawn', 'contact_sheet.jpg', 'review.csv', 'suggestions.csv'
 
 
 def main() -> None:
@@ -38,6 +35,7 @@ def main() -> None:
                         help='labels of one category, COCO or of another tool; its file names are relative to --images')
     parser.add_argument('--labelled-format', choices=label_files.FORMATS, metavar='FORMAT',
                         help=f'of that file (default: what its content says): {", ".join(label_files.FORMATS)}')
+    parser.add_argument('--category', metavar='NAME', help='of that file, where it has labels of several')
     parser.add_argument('--images', required=True, metavar='DIR|GLOB|VIDEO', help='what to label')
     parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder to write')
     parser.add_argument('--config', metavar='CFG', help='of a method; default: ImageNet features from pip')
@@ -48,8 +46,8 @@ def main() -> None:
     parser.add_argument('--adapt', type=float, default=60, metavar='SECONDS',
                         help='longest time for training on the labelled images, at most 200 steps a minute; 0 = none; '
                              'default: 60. Measuring the errors takes up to two and a half times as long again')
-    parser.add_argument('--format', nargs='+', default=[], choices=FORMATS, metavar='FORMAT',
-                        help=f'further files: {", ".join(FORMATS)}')
+    parser.add_argument('--format', nargs='+', default=[], choices=output.SUFFIXES, metavar='FORMAT',
+                        help=f'further files: {", ".join(output.SUFFIXES)}')
     parser.add_argument('--review', type=int, metavar='N', help='length of the review list; default: all')
     parser.add_argument('--suggest', type=int, metavar='N', help='suggest so many images to label next')
     parser.add_argument('--smooth', metavar='median:N', help='videos: the median of N frames, in files of its own')
@@ -57,7 +55,8 @@ def main() -> None:
     parser.add_argument('--draw', action='store_true', help='draw every image, in OUT/drawn')
     parser.add_argument('--device', default='cpu', help='such as cpu or cuda:0')
     parser.add_argument('--seed', type=int, default=0, help='of every random draw; default: 0')
-    parser.add_argument('--overwrite', action='store_true', help='remove what an earlier run left in OUT')
+    parser.add_argument('--overwrite', action='store_true',
+                        help='begin anew; what an earlier run left in OUT is removed')
     Run(parser.parse_args()).go()
 
 
@@ -72,68 +71,95 @@ class Run:
         for option, set_ in (('--smooth', self.smooth), ('--stride', args.stride != 1)):
             if set_ and not self.is_video:
                 raise CapekitError(f'{option} is for videos; {args.images} is none')
-        missing = [form for form in args.format if form not in label_files.FORMATS]
-        if missing:
-            raise CapekitError(f'--format {missing[0]}: cannot be written here; valid: '
-                               f'{", ".join(form for form in FORMATS if form in label_files.FORMATS)}')
-        for option in ('review', 'suggest'):
+        for form in args.format:
+            label_files.check_libraries(form)
+        for option in ('review', 'suggest', 'animals', 'stride'):
             if getattr(args, option) is not None and getattr(args, option) < 1:
                 raise CapekitError(f'--{option} {getattr(args, option)}: must be 1 or more')
+        check_writable(args.out, '--out', folder=True)
+        if self.is_video:
+            next(sources.read_frames(args.images), None)  # is there, and can be decoded
         self.boxes = read_boxes(args.boxes)
 
     def go(self) -> None:
         args = self.args
         inferencer = CapeInferencer(args.config, args.checkpoint, args.device)
         names = [] if self.is_video else sources.list_images(args.images)
-        request = self._request()
-        if args.overwrite:
-            clear(args.out)
-        run = output.RunFolder(args.out, request)
-        if run.model.exists():
+        self._compare_boxes([Path(args.images).name] if self.is_video else names)
+        files = self._files()
+        run = output.RunFolder(args.out, self._request(files), args.overwrite, files)
+        if run.resumes:
+            run.open()
             inferencer.load(run.model)
-            inferencer.images = self.folder
         else:
+            supports = read_labelled(args.labelled, self.folder, args.labelled_format, args.category)
             with Progress() as progress:
-                supports = read_labelled(args.labelled, self.folder, args.labelled_format)
                 print(inferencer.fit(supports, args.images, args.adapt, args.seed, progress=progress))
-            inferencer.images = self.folder
+            run.open()
             run.start()
             inferencer.save(run.model)
+        inferencer.images = self.folder
         labelled = set(inferencer.settings['labelled'])
-        self._predict(inferencer, run, [name for name in names if name not in labelled])
-        self._finish(inferencer, run)
+        self._finish(inferencer, run, self._predict(inferencer, run, [name for name in names if name not in labelled]))
 
-    def _request(self) -> dict:
+    def _compare_boxes(self, names: list[str]) -> None:
+        """Say how many images have boxes, where they come from a file.
+
+        Raises:
+            CapekitError: none has.
+        """
+        if isinstance(self.boxes, dict):
+            known = sum(name in self.boxes for name in names)
+            if not known:
+                raise CapekitError(f'--boxes {self.args.boxes}: of no image, such as {names[0]!r}; it names '
+                                   f'{next(iter(self.boxes), "none")!r}')
+            if known < len(names):
+                print(f'--boxes {self.args.boxes}: of {known} of {len(names)} images; nothing is predicted in the '
+                      'others')
+
+    def _files(self) -> list[Path]:
+        """What is read beside the images."""
+        args = self.args
+        labelled = sorted(args.labelled.rglob('*.json')) if args.labelled.is_dir() else [args.labelled]
+        return [*labelled, *(Path(path) for path in (args.config, args.checkpoint, args.boxes)
+                             if path and Path(path).is_file())]
+
+    def _request(self, files: Sequence[Path]) -> dict:
         """What the results depend on."""
         args = self.args
         kept = ('labelled', 'images', 'config', 'checkpoint', 'boxes', 'animals', 'adapt', 'stride', 'smooth', 'format',
-                'review', 'suggest', 'draw', 'seed', *(('labelled_format',) if args.labelled_format else ()))
-        labelled = sorted(args.labelled.rglob('*.json')) if args.labelled.is_dir() else [args.labelled]
-        files = [*labelled, *(Path(path) for path in (args.config, args.checkpoint, args.boxes)
-                                  if path and Path(path).is_file())]
+                'review', 'suggest', 'draw', 'seed', 'labelled_format', 'category')
         return {name: value if isinstance(value := getattr(args, name), (int, float, list)) or value is None else
                 str(value) for name in kept} | {'sha256': {str(path): digest(path) for path in files}}
 
-    def _predict(self, inferencer: CapeInferencer, run: output.RunFolder, names: list[str]) -> None:
-        """Fill the journal; whole groups that it holds are not answered again."""
+    def _predict(self, inferencer: CapeInferencer, run: output.RunFolder, names: list[str]) -> list[dict]:
+        """Fill the journal, where it does not know an image yet; returns its records, in the order of the images."""
         predictor = inferencer.predictor
         assert predictor is not None  # fit or load made one
-        done = sum(len(group) for group in run.groups())
+        known = run.records()
         if self.is_video:
-            total = sources.count_frames(self.args.images, self.args.stride)
+            done, total = len(known), sources.count_frames(self.args.images, self.args.stride)
             pictures = sources.read_frames(self.args.images, self.args.stride, done * self.args.stride)
         else:
-            total, pictures = len(names), sources.read_pictures(names[done:], self.folder)
+            before = {record['image'] for record in known}
+            left = [name for name in names if name not in before]
+            done, total = len(names) - len(left), len(names)
+            pictures = sources.read_pictures(left, self.folder)
         if done:
             print(f'{done} of {total} were labelled before; going on')
         groups = predictor.predict(pictures, self.boxes, self.args.animals)
         for group in track(groups, max(0, total - done), 'labelling', len):
             run.append(group)
+        records = run.records()
+        if self.is_video:
+            return records
+        # Images may have come and gone since a run was interrupted.
+        by_name = {record['image']: record for record in records}
+        return [by_name[name] for name in names]
 
-    def _finish(self, inferencer: CapeInferencer, run: output.RunFolder) -> None:
+    def _finish(self, inferencer: CapeInferencer, run: output.RunFolder, records: list[dict]) -> None:
         """Everything that is written once all images are answered."""
         args, settings = self.args, inferencer.settings
-        records = [record for group in run.groups() for record in group]
         frames = [output.predictions_of(record) for record in records]
         if self.is_video:
             frames = list(video.follow(frames))
@@ -142,9 +168,9 @@ class Run:
             video.flag_jumps(predictions)
         ranked = rank_worst_first(predictions)
         about = settings['category'], settings['names'], settings['links']
-        sets = {'predictions': predictions}
+        sets = {output.PREDICTIONS: predictions}
         if self.smooth:
-            sets['smoothed'] = video.smoothed(predictions, self.smooth)
+            sets[output.SMOOTHED] = video.smoothed(predictions, self.smooth)
         for name, own in sets.items():
             labels = output.to_labels(records, own, *about)
             for form in dict.fromkeys(['coco', *args.format]):
@@ -153,11 +179,11 @@ class Run:
                 except CapekitError as error:
                     # Such as several animals in a format that has no place for them: hours of work are not lost.
                     print(f'not written: {error}')
-        output.write_rows(args.out / REVIEW, review_rows(ranked[:args.review], settings['names']))
-        contact_sheet(args.out / SHEET, ranked, self._read, settings['links'], args.seed)
+        output.write_rows(args.out / output.REVIEW, review_rows(ranked[:args.review], settings['names']))
+        contact_sheet(args.out / output.SHEET, ranked, self._read, settings['links'], args.seed)
         if args.suggest:
             chosen = inferencer.suggest(predictions, args.suggest, self.folder, args.seed)
-            output.write_rows(args.out / SUGGESTIONS, [['image', 'frame', 'reason'], *(
+            output.write_rows(args.out / output.SUGGESTIONS, [['image', 'frame', 'reason'], *(
                 [s.prediction.image, '' if s.prediction.frame is None else s.prediction.frame, s.reason]
                 for s in chosen)])
         if args.draw:
@@ -168,8 +194,8 @@ class Run:
                           model_sha256=digest(run.model)))
         for entry in broken:
             print(f'left out: {entry["fault"]}')
-        print(f'{args.out}: {len(predictions)} animals in {len(records) - len(broken)} images; look at {SHEET}, then '
-              f'{REVIEW}')
+        print(f'{args.out}: {len(predictions)} animals in {len(records) - len(broken)} images; look at '
+              f'{output.SHEET}, then {output.REVIEW}')
 
     def _read(self, predictions: Sequence[PosePrediction]) -> list[np.ndarray | None]:
         """The images of predictions; a video is decoded once for all of them."""
@@ -185,8 +211,10 @@ class Run:
                     sources.read_pictures([record['image'] for record in records], self.folder))
         for picture, predictions in zip(pictures, frames, strict=False):
             if picture.image is not None:
-                name = Path(picture.name) if picture.frame is None else Path(f'{picture.frame:06}')
-                draw_image(self.args.out / DRAWN / name.with_suffix('.jpg'), picture.image, predictions, links)
+                name = picture.name if picture.frame is None else f'{picture.frame:06}'
+                # Both a.jpg and a.png may be there.
+                draw_image(self.args.out / output.DRAWN / (name if name.endswith('.jpg') else f'{name}.jpg'),
+                           picture.image, predictions, links)
 
 
 class Progress:
@@ -233,25 +261,17 @@ def read_boxes(text: str) -> Boxes:
         raise CapekitError(f'--boxes {text}: not JSON') from None
     if not isinstance(content, dict) or not all(isinstance(boxes, list) for boxes in content.values()):
         raise CapekitError(f'--boxes {text}: expected {{file name: [[x, y, w, h], ...]}}')
+    for name, boxes in content.items():
+        for box in boxes:
+            check_box(box, f'--boxes {text}: {name}')
     return content
 
 
 def file_name(name: str, form: str, asked: list[str]) -> str:
     """Such as predictions.json; formats that share a suffix are told apart by their names."""
-    suffix = FORMATS[form]
-    shared = sum(FORMATS[other] == suffix for other in asked) > 1 and form != 'coco'
+    suffix = output.SUFFIXES[form]
+    shared = sum(output.SUFFIXES[other] == suffix for other in asked) > 1 and form != 'coco'
     return f'{name}_{form}.{suffix}' if shared else f'{name}.{suffix}'
-
-
-def clear(folder: Path) -> None:
-    """Remove what a run writes, and nothing else."""
-    for name in (output.STATE, output.JOURNAL, output.MODEL, REVIEW, SHEET, SUGGESTIONS):
-        (folder / name).unlink(missing_ok=True)
-    for stem in ('predictions', 'smoothed'):
-        for form, suffix in FORMATS.items():
-            for name in (f'{stem}.{suffix}', f'{stem}_{form}.{suffix}'):
-                (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / DRAWN, ignore_errors=True)
 
 
 def digest(path: Path) -> str:

@@ -21,6 +21,8 @@ STEP = 1.19
 """Ratio of successive scales."""
 SMALLER, LARGER = 1.5, 1.35
 """The scales go beyond those of the supports by these factors."""
+LEAST = 0.02
+"""Of the longest image side; smaller windows are not looked through, since the image would be enlarged too much."""
 OVERLAPPING, NEAR, FAR = 0.35, 20, 15
 """Per image and scale, this many windows that overlap an animal by more than that, and this many others."""
 RIDGE = 0.5
@@ -43,7 +45,7 @@ class BoxFinder:
         for support in labelled.supports:
             images.setdefault(support.name, []).append(support)
         shares = [box_to_square(s.box)[1] / max(s.image.shape[:2]) for s in labelled.supports]
-        smallest, largest = min(shares) / SMALLER, max(shares) * LARGER
+        smallest, largest = (max(share, LEAST) for share in (min(shares) / SMALLER, max(shares) * LARGER))
         count = max(2, 1 + round(np.log(largest / smallest) / np.log(STEP)))
         scales = np.geomspace(smallest, largest, count)
         rows, overlaps = [], []

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,17 @@ from typing import Any
 import numpy as np
 
 from capekit.errors import CapekitError
-from capekit.files import atomic_write, write_json
+from capekit.files import PARTIAL, atomic_write, remove_partial, write_json
 from capekit.interop.labels import Animal, LabelledImage, LabelSet
 from capekit.labelling.records import PosePrediction
-from capekit.labelling.sources import Picture
+from capekit.labelling.sources import STATE, Picture
+from capekit.locks import Lock
 
-JOURNAL, STATE, MODEL = 'journal.jsonl', 'run.json', 'model.safetensors'
+JOURNAL, MODEL, LOCK = 'journal.jsonl', 'model.safetensors', '.run.lock'
+DRAWN, SHEET, REVIEW, SUGGESTIONS = 'drawn', 'contact_sheet.jpg', 'review.csv', 'suggestions.csv'
+PREDICTIONS, SMOOTHED = 'predictions', 'smoothed'
+SUFFIXES = {'coco': 'json', 'dlc': 'csv', 'dlc-h5': 'h5', 'lp': 'csv', 'slp': 'slp', 'csv': 'csv'}
+"""Of the formats that a run can write."""
 ARRAYS = ('box', 'points', 'scores', 'error', 'spread', 'misfit')
 
 
@@ -24,18 +30,34 @@ class RunFolder:
     """Resumes what it finds if it was asked for the same; never overwrites anything else.
 
     Args:
-        folder: created by `start` if missing.
+        folder: created by `open` if missing.
         request: JSON-able; what the run depends on.
+        overwrite: begin anew; what an earlier run left is removed by `start`, and nothing else.
+        inputs: files that the run reads, which overwriting must not remove.
 
     Raises:
-        CapekitError: the folder holds something else, or a complete run.
+        CapekitError: the folder holds something else, or a complete run; or overwriting would remove an input.
     """
 
-    def __init__(self, folder: str | Path, request: dict[str, Any]):
-        self.folder, self.request = Path(folder), json.loads(json.dumps(request))
-        state = self._state()
-        if state is None and self.folder.is_dir() and any(self.folder.iterdir()):
-            raise CapekitError(f'--out {folder}: holds other files; name another folder, or add --overwrite')
+    def __init__(self, folder: str | Path, request: dict[str, Any], overwrite: bool = False,
+                 inputs: Sequence[Path] = ()):
+        self.folder, self.request, self.overwrite = Path(folder), json.loads(json.dumps(request)), overwrite
+        self._lock: Lock | None = None
+        removed = [path.resolve() for path in written(self.folder)]
+        for path in inputs:
+            if overwrite and any(path.resolve().is_relative_to(own) for own in removed):
+                raise CapekitError(f'{path}: --overwrite would remove it; name another folder for --out')
+        self._check()
+
+    def _check(self) -> None:
+        if self.overwrite:
+            return
+        state, folder = self._state(), self.folder
+        others = [path.name for path in sorted(folder.iterdir()) if path.name != LOCK
+                  and not path.name.endswith(PARTIAL)] if folder.is_dir() else []
+        if state is None and others:
+            raise CapekitError(f'--out {folder}: holds other files, such as {others[0]}; name another folder, or add '
+                               '--overwrite, which leaves them there')
         if state is not None and state.get('state') == 'complete':
             raise CapekitError(f'--out {folder}: holds a complete run; name another folder, or add --overwrite')
         if state is not None and state.get('request') != self.request:
@@ -44,8 +66,31 @@ class RunFolder:
             raise CapekitError(f'--out {folder}: holds an unfinished run with other {", ".join(changed)}; name another '
                                'folder, or add --overwrite')
 
+    @property
+    def resumes(self) -> bool:
+        """There is a fitted model of the same request."""
+        return not self.overwrite and self.model.exists()
+
+    def open(self) -> None:
+        """Hold the folder until this process ends or `complete`.
+
+        Raises:
+            CapekitError: another process holds it, or has used it in the meantime.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CapekitError(f'--out {self.folder}: cannot be written ({error.strerror})') from None
+        self._lock = Lock(self.folder / LOCK, f'--out {self.folder}')
+        self._check()
+        for folder in (self.folder, self.folder / DRAWN, *(self.folder / DRAWN).rglob('*/')):
+            remove_partial(folder)
+
     def start(self) -> None:
-        """State that a run has begun here; before, nothing is written."""
+        """State that a run has begun here; before, nothing is written or removed."""
+        if self.overwrite:
+            for path in written(self.folder):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         write_json(self.folder / STATE, dict(state='running', request=self.request))
 
     def _state(self) -> dict | None:
@@ -62,8 +107,8 @@ class RunFolder:
         """Where the fitted model is, or will be."""
         return self.folder / MODEL
 
-    def groups(self) -> list[list[dict]]:
-        """What the journal holds, group by group; a line that was cut off is removed."""
+    def records(self) -> list[dict]:
+        """What the journal holds, an image each; a line that was cut off is removed."""
         path = self.folder / JOURNAL
         if not path.exists():
             return []
@@ -72,7 +117,7 @@ class RunFolder:
         if whole != content:
             with atomic_write(path) as file:
                 file.write(whole)
-        return [json.loads(line) for line in whole.splitlines()]
+        return [record for line in whole.splitlines() for record in json.loads(line)]
 
     def append(self, group: Sequence[tuple[Picture, list[PosePrediction]]]) -> None:
         """Add a group to the journal; it is on disk when this returns."""
@@ -87,7 +132,17 @@ class RunFolder:
         # Sorted: a report that comes from a saved model has its keys in another order than a new one.
         summary = json.loads(json.dumps(summary, sort_keys=True))
         write_json(self.folder / STATE, dict(state='complete', request=self.request, **summary))
-        (self.folder / JOURNAL).unlink(missing_ok=True)
+        for name in (JOURNAL, LOCK):
+            (self.folder / name).unlink(missing_ok=True)
+
+
+def written(folder: Path) -> list[Path]:
+    """What is there of the files and folders that a run writes."""
+    names = [STATE, JOURNAL, MODEL, REVIEW, SHEET, SUGGESTIONS, DRAWN]
+    for stem in (PREDICTIONS, SMOOTHED):
+        for form, suffix in SUFFIXES.items():
+            names += [f'{stem}.{suffix}', f'{stem}_{form}.{suffix}']
+    return [folder / name for name in dict.fromkeys(names) if os.path.lexists(folder / name)]
 
 
 def _record(picture: Picture, predictions: list[PosePrediction]) -> dict:
@@ -128,4 +183,5 @@ def write_rows(path: Path, rows: Iterable[Sequence]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator='\n').writerows(rows)
     with atomic_write(path) as file:
-        file.write(text.getvalue().encode())
+        # Names of files need not be UTF-8.
+        file.write(text.getvalue().encode(errors='surrogateescape'))

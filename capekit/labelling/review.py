@@ -9,7 +9,7 @@ from capekit.labelling.records import PosePrediction
 
 COLUMNS = ('rank', 'image', 'frame', 'animal', 'keypoint', 'expected_px', 'reason')
 WORST = 0.9
-"""A keypoint whose uncertainty is above this share of all animals' is a reason of its own."""
+"""A keypoint that is more uncertain than this share of all animals, or than all others, is a reason of its own."""
 POOR_BOX = 0.4
 """A found box with a lower expected overlap is a reason."""
 
@@ -56,7 +56,7 @@ def rank_worst_first(predictions: Sequence[PosePrediction]) -> list[PosePredicti
     if not predictions:
         return []
     values = uncertainty(predictions)
-    badness, worst = animal_uncertainty(values), (ranks_within(values) >= WORST).any(1)
+    badness, worst = animal_uncertainty(values), (ranks_within(values) >= min(WORST, 1 - 1 / len(values))).any(1)
     why = {name: mean_known(ranks, 1) for name, ranks in suspicions(predictions).items()}
     flagged = [bool(prediction.reasons) for prediction in predictions]
     order = sorted(range(len(predictions)), key=lambda i: (-flagged[i], -badness[i], i))

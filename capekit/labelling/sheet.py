@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from capekit.errors import printable
 from capekit.files import atomic_write
 from capekit.labelling.crops import cut
 from capekit.labelling.records import PosePrediction
@@ -53,7 +54,7 @@ def _draw_crop(axes, prediction: PosePrediction, image: np.ndarray | None, links
     name = prediction.image if prediction.frame is None else f'frame {prediction.frame}'
     title = f'{prediction.rank}: {name[-28:]}'
     if image is None:
-        axes.set_title(title, fontsize=7)
+        axes.set_title(printable(title), fontsize=7, parse_math=False)
         return
     x, y, w, h = prediction.box
     side = WIDER * max(w, h)

@@ -10,8 +10,11 @@ import numpy as np
 
 from capekit.datasets.crops import read_image
 from capekit.errors import CapekitError
+from capekit.files import read_json
 
 IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+STATE = 'run.json'
+"""Of a labelling run, in its folder."""
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.m4v', '.webm', '.mpg', '.mpeg', '.wmv')
 
 
@@ -46,17 +49,28 @@ def folder_of(images: str | Path) -> Path:
 def list_images(images: str | Path) -> list[str]:
     """Names of the image files of a folder (with its folders), a pattern or a path, relative to `folder_of`, sorted.
 
+    What a labelling run has drawn is no image: folders of runs are left out.
+
     Raises:
         CapekitError: there are none.
     """
     path, folder = Path(images), folder_of(images)
     files = path.rglob('*') if path.is_dir() else map(Path, glob.glob(str(images), recursive=True))
+    runs = {state.parent for state in folder.rglob(STATE) if _is_run(state)}
     names = sorted(file.relative_to(folder).as_posix() for file in files
-                   if file.suffix.lower() in IMAGES and file.is_file())
+                   if file.suffix.lower() in IMAGES and file.is_file() and runs.isdisjoint(file.parents))
     if not names:
         raise CapekitError(f'{images}: no images there; valid: a folder, a pattern such as "images/*.jpg", or a video; '
                            f'known suffixes: {", ".join(IMAGES + VIDEOS)}')
     return names
+
+
+def _is_run(state: Path) -> bool:
+    try:
+        content = read_json(state)
+    except CapekitError:
+        return False
+    return isinstance(content, dict) and {'state', 'request'} <= content.keys()
 
 
 def read_pictures(names: Sequence[str], folder: str | Path) -> Iterator[Picture]:

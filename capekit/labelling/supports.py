@@ -1,8 +1,10 @@
 """From labels and their images to supports."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
+from mmengine.logging import print_log
 
 from capekit.datasets.coco import read_annotation_file
 from capekit.datasets.crops import read_image
@@ -12,11 +14,16 @@ from capekit.labelling.records import Labelled, Support
 
 MARGIN = 0.1
 """Of a box made from points: each side moves out by this share of the longest side."""
+LEAST_BOX = 0.05
+"""Its longest side is at least this share of the image's, as a single keypoint has no extent."""
+LEAST_INSIDE = 0.01
+"""A given box of which less than this share is in the image is an error."""
 UNSEEN = ('predicted', 'rejected')
 """States of review that make an animal no label of a person."""
 
 
-def read_labelled(path: str | Path, images: str | Path, format: str | None = None) -> Labelled:
+def read_labelled(path: str | Path, images: str | Path, format: str | None = None,
+                  category: str | None = None) -> Labelled:
     """Every animal that a person has labelled in a label file; categories without labels may be in it.
 
     Args:
@@ -25,24 +32,29 @@ def read_labelled(path: str | Path, images: str | Path, format: str | None = Non
         images: folder that its file names are relative to; leading folders that are not there, such as DeepLabCut's
             `labeled-data/VIDEO`, do not count.
         format: of the file; None = what its content says.
+        category: of a COCO file; None = the only one with labels.
 
     Raises:
         CapekitError: a broken file, a format that is not known, labels of several categories or of a video's frames, no
-            label, an image that is missing or damaged.
+            label, an image that is missing, damaged or of another size than the file says, a box outside of its image.
     """
     path = label_file(path)
     format = _format(path) if format is None else format
-    category = None
-    if format == 'coco':
+    if format == 'coco' and category is None:
         content, _ = read_annotation_file(str(path))
         used = {record['category_id'] for record in content['annotations'] if any(record.get('keypoints') or ())}
         category = used.pop() if len(used) == 1 else None
     labels = read(path, format, **(dict(category=category) if category is not None else {}))
-    for image in labels.images:
-        image.file = _located(image.file, Path(images))
+    unseen = sum(bool(animal.labelled.any()) and animal.status in UNSEEN for _, animal in labels.animals)
+    left_out = (f"{unseen} animals that a model predicted and nobody accepted are left out; where 'review' has another "
+                "'status', such as 'corrected', or is deleted, they count")
+    _drop_folders(labels, Path(images))
     labelled = supports_of(labels, images)
     if not labelled.supports:
-        raise CapekitError(f'{path}: no labelled animal of category {labelled.category!r}')
+        raise CapekitError(f'{path}: no labelled animal of category {labelled.category!r}' + (
+            f'; {left_out}' if unseen else ''))
+    if unseen:
+        print_log(f'{path}: {left_out}', 'current', logging.WARNING)
     return labelled
 
 
@@ -61,11 +73,33 @@ def _format(path: Path) -> str:
         raise
 
 
-def _located(file: str, images: Path) -> str:
-    """The file name without the leading folders that `images` does not have; unchanged if it is not there either."""
+def _drop_folders(labels: LabelSet, images: Path) -> None:
+    """Take the leading folders that `images` does not have off the file names; the same folders off all of them.
+
+    An image of another film that is called the same is another image: where several folders could be dropped, the one
+    that `images` is counts.
+
+    Raises:
+        CapekitError: several could be, and `images` is none of them.
+    """
+    found = {leading for image in labels.images if (leading := _leading(image.file, images))}
+    own = [leading for leading in found if images.resolve().parts[-len(leading):] == leading]
+    if len(found) > 1 and not own:
+        first, second, *_ = sorted(str(Path(*leading)) for leading in found)
+        raise CapekitError(f'{images}: has images called like those of {first!r} and of {second!r}; give the folder '
+                           'that both are in')
+    for dropped in own or found:
+        for image in labels.images:
+            parts = Path(image.file).parts
+            if parts[:len(dropped)] == dropped:
+                image.file = Path(*parts[len(dropped):]).as_posix()
+
+
+def _leading(file: str, images: Path) -> tuple[str, ...] | None:
+    """The folders before the part of a file name that is in `images`; None if no part is."""
     parts = Path(file).parts
-    names = [Path(*parts[start:]).as_posix() for start in range(len(parts))]
-    return next((name for name in names if (images / name).is_file()), file)
+    return next((parts[:start] for start in range(Path(file).is_absolute(), len(parts))
+                 if (images / Path(*parts[start:])).is_file()), None)
 
 
 def supports_of(labels: LabelSet, images: str | Path) -> Labelled:
@@ -85,19 +119,32 @@ def supports_of(labels: LabelSet, images: str | Path) -> Labelled:
             raise CapekitError(f'frame {image.frame} of {image.file} is labelled; only images can be learned from: '
                                'save the frame as one')
         if own:
-            pixels = read_image(str(Path(images) / image.file))
+            pixels = read_image(str(Path(images) / image.file), size=image.size)
             supports += [_support(str(image.file), pixels, animal) for animal in own]
     return Labelled(labels.category, tuple(labels.keypoints), labels.links, tuple(supports))
 
 
 def _support(name: str, image: np.ndarray, animal: Animal) -> Support:
     visible = animal.labelled
-    box = animal.box if animal.box is not None and max(animal.box[2:]) > 0 else box_of_points(animal.points[visible])
+    if animal.box is None or not np.any(animal.box[2:]):
+        box = box_of_points(animal.points[visible], LEAST_BOX * max(image.shape[:2]))
+    else:
+        box = animal.box
+        if min(box[2:]) <= 0 or _inside(box, image) < LEAST_INSIDE:
+            raise CapekitError(f'{name}: box {box.tolist()} is not one of an animal in an image of {image.shape[1]} x '
+                               f'{image.shape[0]} pixels; expected [x, y, width, height]')
     return Support(name, image, np.where(visible[:, None], animal.points, 0.0), visible, box)
 
 
-def box_of_points(points: np.ndarray, margin: float = MARGIN) -> np.ndarray:
-    """(4,) box around points (N, 2), each side moved out by `margin` times the longest side, at least a pixel."""
+def _inside(box: np.ndarray, image: np.ndarray) -> float:
+    """The share of a box that is in an image."""
+    low, high = np.maximum(box[:2], -0.5), np.minimum(box[:2] + box[2:], np.array(image.shape[1::-1]) - 0.5)
+    return float(np.clip(high - low, 0, None).prod() / box[2:].prod())
+
+
+def box_of_points(points: np.ndarray, least: float) -> np.ndarray:
+    """(4,) box around points (N, 2) with their `MARGIN`, its longest side `least` pixels or more."""
     low, high = points.min(0), points.max(0)
-    out = max(margin * (high - low).max(), 1.0)
+    longest = (high - low).max()
+    out = max(MARGIN * longest, (least - longest) / 2)
     return np.concatenate((low - out, high - low + 2 * out))

@@ -163,10 +163,12 @@ def _figure(inches: tuple):
 def _finish(axes, x: str, y: str, title: str) -> None:
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.set_title(title, fontsize=10)
+    axes.set_title(title, fontsize=10, parse_math=False)
     axes.grid(alpha=0.3)
     axes.set_axisbelow(True)
-    axes.legend(fontsize=7, loc='upper left', bbox_to_anchor=(1, 1))
+    legend = axes.legend(fontsize=7, loc='upper left', bbox_to_anchor=(1, 1))
+    for text in (*axes.get_xticklabels(), *axes.get_yticklabels(), *legend.get_texts()):
+        text.set_parse_math(False)  # categories have any name
 
 
 def _save(figure, path: Path) -> list[Path]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from capekit.errors import printable
+
 PANEL_INCHES = 2.6
 MAX_SUPPORTS = 3
 
@@ -32,7 +34,7 @@ def show_image(axes, image: np.ndarray, title: str) -> None:
     axes.imshow(image)
     axes.set_xlim(-0.5, image.shape[1] - 0.5)
     axes.set_ylim(image.shape[0] - 0.5, -0.5)
-    axes.set_title(title, fontsize=8)
+    axes.set_title(printable(title), fontsize=8, parse_math=False)  # a file may be called a$b$c
     axes.axis('off')
 
 

@@ -1,16 +1,12 @@
 """The parts of labelling that need no network."""
 
-import json
 
-import cv2
 import numpy as np
 import pytest
 import torch
-from animals import coco, write_animals
 from predicted import prediction
 
 from capekit.errors import CapekitError
-from capekit.interop.labels import read, write
 from capekit.labelling import fitting, output, sources, store, suggest, video
 from capekit.labelling.adapted import Budget, rotation_of, targets
 from capekit.labelling.boxes import iou
@@ -19,7 +15,6 @@ from capekit.labelling.crops import cut, to_image
 from capekit.labelling.lite import decode
 from capekit.labelling.records import Labelled, Support
 from capekit.labelling.refine import Hull
-from capekit.labelling.supports import read_labelled
 
 NOTHING = np.zeros((4, 4, 3), np.uint8)
 
@@ -29,106 +24,6 @@ def labelled(names=('a', 'b', 'c'), visible=((True, True), (True, False), (True,
     return Labelled('thing', ('x', 'y'), np.zeros((0, 2), np.int64), tuple(
         Support(name, NOTHING, points, np.array(own), np.array([0.0, 0.0, 10.0, 8.0]))
         for name, own in zip(names, visible, strict=True)))
-
-
-# ---------------------------------------------------------------------------------------------------- reading
-
-def test_labels_of_people_count_and_predictions_do_not(tmp_path):
-    path, images, truth = write_animals(tmp_path, count=4, labelled=4)
-    content = json.loads(path.read_text())
-    for annotation, status in zip(content['annotations'], ('predicted', 'rejected', 'corrected', None), strict=True):
-        annotation['review'] = {'status': status} if status else {}
-        annotation.pop('bbox')
-    content['categories'].append(dict(id=7, name='unused', keypoints=['z'], skeleton=[]))
-    path.write_text(json.dumps(content))
-    supports = read_labelled(path, images).supports
-    assert [support.name for support in supports] == ['2.png', '3.png']
-    low = truth['2.png'].min(0)
-    assert (supports[0].box[:2] < low).all() and (supports[0].box[:2] > low - 10).all()
-
-
-def test_a_missing_image_and_two_categories_are_named(tmp_path):
-    path, images, truth = write_animals(tmp_path, count=2, labelled=2)
-    (images / '1.png').unlink()
-    with pytest.raises(CapekitError, match='1.png'):
-        read_labelled(path, images)
-    content = coco(truth)
-    content['categories'].append(dict(id=2, name='other', keypoints=['a', 'b', 'c', 'd'], skeleton=[]))
-    content['annotations'][1]['category_id'] = 2
-    path.write_text(json.dumps(content))
-    with pytest.raises(CapekitError, match="'kite'.*'other'"):
-        read_labelled(path, images)
-
-
-@pytest.mark.parametrize(('form', 'suffix'), [
-    ('dlc', '.csv'), ('lp', '.csv'), ('csv', '.csv'), ('cvat-xml', '.xml'), ('cvat', '.json'),
-    ('label-studio', '.json'), ('labelme', ''), ('slp', '.slp'), ('dlc-h5', '.h5')])
-def test_labels_of_other_tools(tmp_path, form, suffix):
-    for library in {'slp': ['h5py'], 'dlc-h5': ['pandas', 'tables']}.get(form, ()):
-        pytest.importorskip(library)
-    path, images, truth = write_animals(tmp_path, count=3, labelled=2)
-    labels = read(path, 'coco')
-    other = tmp_path / f'other{suffix}'
-    write(other, form, labels)
-    stated = {'lp': 'lp', 'dlc-h5': 'dlc-h5'}.get(form)  # the first looks like DeepLabCut's, the second like SLEAP's
-    found = read_labelled(other, images, stated)
-    assert sorted(found.names) == sorted(labels.keypoints)
-    order = [found.names.index(name) for name in labels.keypoints]
-    assert [support.name for support in found.supports] == ['0.png', '1.png']
-    for support in found.supports:
-        np.testing.assert_allclose(support.points[order], truth[support.name], atol=1e-4)
-
-
-def test_a_folder_of_deeplabcut(tmp_path):
-    path, images, truth = write_animals(tmp_path, count=3, labelled=2)
-    labels = read(path, 'coco')
-    write(images / 'CollectedData_me.csv', 'dlc', labels, scorer='me', folder='labeled-data/film')
-    found = read_labelled(images, images)
-    assert [support.name for support in found.supports] == ['0.png', '1.png']
-    np.testing.assert_allclose(found.supports[1].points, truth['1.png'], atol=1e-4)
-
-
-def test_what_cannot_be_learned_from_is_named(tmp_path):
-    path, images, _ = write_animals(tmp_path, count=2, labelled=2)
-    labels = read(path, 'coco')
-    labels.images[0].frame = 3
-    write(tmp_path / 'frames.csv', 'csv', labels)
-    with pytest.raises(CapekitError, match='frame 3 of 0.png is labelled; only images can be learned from'):
-        read_labelled(tmp_path / 'frames.csv', images)
-    (tmp_path / 'notes.txt').write_text('nothing')
-    with pytest.raises(CapekitError, match=r'notes.txt: of no format .* \(--labelled-format\)'):
-        read_labelled(tmp_path / 'notes.txt', images)
-    with pytest.raises(CapekitError, match='gone.csv'):
-        read_labelled(tmp_path / 'gone.csv', images)
-    path.write_text('{')
-    with pytest.raises(CapekitError, match='labelled.json'):
-        read_labelled(path, images)
-
-
-def test_images_of_folders_and_patterns_are_named_relative_to_them(tmp_path):
-    for name in ('a/1.png', 'a/b/2.JPG', 'a/notes.txt', 'c/3.png'):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b'')
-    assert sources.list_images(tmp_path) == ['a/1.png', 'a/b/2.JPG', 'c/3.png']
-    assert sources.list_images(f'{tmp_path}/*/*.png') == ['a/1.png', 'c/3.png']
-    assert sources.folder_of(f'{tmp_path}/*/*.png') == tmp_path
-    assert sources.list_images(tmp_path / 'a/1.png') == ['1.png']
-    broken = next(sources.read_pictures(['a/1.png'], tmp_path))
-    assert broken.image is None and 'a/1.png' in broken.fault
-
-
-def test_frames_of_a_video(tmp_path):
-    writer = cv2.VideoWriter(str(tmp_path / 'a.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10, (64, 48))
-    for value in range(7):
-        writer.write(np.full((48, 64, 3), 30 * value, np.uint8))
-    writer.release()
-    frames = list(sources.read_frames(tmp_path / 'a.avi', stride=2))
-    assert [frame.frame for frame in frames] == [0, 2, 4, 6] and sources.count_frames(tmp_path / 'a.avi', 2) == 4
-    assert [round(frame.image.mean() / 30) for frame in frames] == [0, 2, 4, 6]
-    assert [frame.frame for frame in sources.read_frames(tmp_path / 'a.avi', 2, start=4)] == [4, 6]
-    (tmp_path / 'b.mp4').write_bytes(b'no video')
-    with pytest.raises(CapekitError, match='b.mp4'):
-        list(sources.read_frames(tmp_path / 'b.mp4'))
 
 
 # ----------------------------------------------------------------------------------------------- geometry, maps
@@ -279,12 +174,13 @@ def test_a_saved_model_is_the_same_bytes_every_time(tmp_path):
 def test_a_journal_that_was_cut_off_loses_its_last_line_only(tmp_path):
     run = output.RunFolder(tmp_path / 'out', dict(a=1))
     assert not (tmp_path / 'out').exists()
+    run.open()
     run.start()
     picture = sources.Picture('a.png', None, NOTHING)
     run.append([(picture, [prediction()])])
     with open(tmp_path / 'out' / output.JOURNAL, 'ab') as file:
         file.write(b'[{"image"')
-    (group,), = output.RunFolder(tmp_path / 'out', dict(a=1)).groups()
+    group, = output.RunFolder(tmp_path / 'out', dict(a=1)).records()
     again, = output.predictions_of(group)
     np.testing.assert_array_equal(again.points, prediction().points)
     assert np.isnan(again.error).all() and group['size'] == [4, 4]

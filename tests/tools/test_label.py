@@ -1,6 +1,8 @@
 """capekit label: what it writes, resuming, broken images, refusals."""
 
 import json
+import os
+import shutil
 import sys
 
 import cv2
@@ -120,4 +122,116 @@ def test_refusals(call, animals, tmp_path):
                              (('--boxes', tmp_path / 'none.json'), 'cannot be read')):
         with pytest.raises(CapekitError, match=message):
             call(tmp_path / 'out', *options)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_overwriting_removes_what_a_run_wrote_and_nothing_else(call, animals, tmp_path):
+    out = tmp_path / 'out'
+    call(out)
+    (out / 'notes.txt').write_text('mine')
+    corrected = (out / 'predictions.json').read_bytes()
+    with pytest.raises(CapekitError, match='predictions.json: --overwrite would remove it'):
+        call(out, '--labelled', out / 'predictions.json', '--overwrite')
+    with pytest.raises(CapekitError, match='no labelled animal'):
+        call(out, '--labelled', write_unusable(tmp_path), '--overwrite')
+    assert (out / 'predictions.json').read_bytes() == corrected
+    call(out, '--overwrite')
+    assert (out / 'notes.txt').read_text() == 'mine' and (out / 'predictions.json').read_bytes() == corrected
+
+
+def write_unusable(folder):
+    path = folder / 'unusable.json'
+    path.write_text(json.dumps(dict(images=[], annotations=[], categories=[
+        dict(id=1, name='kite', keypoints=['a'], skeleton=[])])))
+    return path
+
+
+def test_a_file_that_a_kill_left_half_written_does_not_block_a_folder(call, tmp_path):
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out/.run.json.x.partial').write_text('{')
+    call(tmp_path / 'out')
+    assert not list((tmp_path / 'out').glob('.*'))
+
+
+def test_images_that_came_and_went_while_a_run_was_interrupted(animals, tmp_path, monkeypatch):
+    images = tmp_path / 'images'
+    shutil.copytree(animals[1], images, ignore=shutil.ignore_patterns('film.avi', 'broken.png'))
+    monkeypatch.setattr(sys, 'argv', ['label', '--labelled', str(animals[0]), '--images', str(images), '--adapt', '0',
+                                      '--boxes', str(animals[2]), '--out', str(tmp_path / 'out')])
+    original = output.RunFolder.append
+
+    def append_once(self, group):
+        original(self, group)
+        raise KeyboardInterrupt
+    monkeypatch.setattr(output.RunFolder, 'append', append_once)
+    with pytest.raises(KeyboardInterrupt):
+        label.main()
+    monkeypatch.setattr(output.RunFolder, 'append', original)
+    shutil.copy(images / '10.png', images / '0new.png')
+    (images / '11.png').unlink()
+    label.main()
+    content = json.loads((tmp_path / 'out/predictions.json').read_text())
+    assert [image['file_name'] for image in content['images']] == [
+        '0new.png', '10.png', *(f'{i}.png' for i in range(4, 10))]
+    ids = [annotation['image_id'] for annotation in content['annotations']]
+    assert len(ids) == len(set(ids)) == 7  # the boxes do not name the new one
+
+
+def test_a_folder_in_use(call, tmp_path, monkeypatch):
+    run = output.RunFolder(tmp_path / 'out', {})
+    run.open()
+    lock = output.Lock
+    monkeypatch.setattr(output, 'Lock', lambda *args: (_ for _ in ()).throw(CapekitError('--out is in use')))
+    with pytest.raises(CapekitError, match='in use'):
+        call(tmp_path / 'out')
+    monkeypatch.setattr(output, 'Lock', lock)
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == [output.LOCK]
+
+
+def test_names_that_figures_and_tables_must_bear(animals, tmp_path, monkeypatch):
+    images = tmp_path / 'images'
+    images.mkdir()
+    for name in ('0.png', '1.png', '2.png', '3.png'):
+        shutil.copy(animals[1] / name, images)
+    for name in (b'a$_5^^_and_$x.png', b'caf\xe9.png', b'z.png'):
+        shutil.copy(animals[1] / '5.png', images / os.fsdecode(name))
+    cv2.imwrite(str(images / 'z.jpg'), cv2.imread(str(images / 'z.png')))
+    out = tmp_path / 'out'
+    monkeypatch.setattr(sys, 'argv', ['label', '--labelled', str(animals[0]), '--images', str(images), '--boxes',
+                                      'whole', '--adapt', '0', '--draw', '--format', 'csv', '--out', str(out)])
+    label.main()
+    assert b'caf\xe9.png' in (out / 'review.csv').read_bytes()
+    assert {path.name for path in (out / 'drawn').iterdir()} == {
+        'a$_5^^_and_$x.png.jpg', os.fsdecode(b'caf\xe9.png.jpg'), 'z.png.jpg', 'z.jpg'}
+    assert not (out / 'predictions.csv').exists()  # has no place for that name, which is said
+
+
+def test_what_another_run_drew_is_not_labelled(animals, tmp_path, monkeypatch):
+    images = tmp_path / 'images'
+    shutil.copytree(animals[1], images, ignore=shutil.ignore_patterns('film.avi', 'broken.png', '??.png'))
+    for out in ('first', 'second'):
+        monkeypatch.setattr(sys, 'argv', ['label', '--labelled', str(animals[0]), '--images', str(images), '--boxes',
+                                          'whole', '--adapt', '0', '--draw', '--out', str(images / out)])
+        label.main()
+    content = json.loads((images / 'second/predictions.json').read_text())
+    assert [image['file_name'] for image in content['images']] == [f'{i}.png' for i in range(4, 10)]
+
+
+def test_what_can_be_known_before_is_said_before(call, animals, tmp_path, monkeypatch):
+    monkeypatch.setattr(label.CapeInferencer, 'fit', None)
+    (tmp_path / 'file').write_text('')
+    for boxes_, message in (({'a.png': [[1, 2, 0, 4]]}, 'boxes.json: a.png: box'),
+                            ({'a.png': [['a', 'b', 'c', 'd']]}, 'boxes.json: a.png: box'),
+                            ({'a.png': [[1, 2, 3, 4]]}, "boxes.json: of no image.*'a.png'")):
+        (tmp_path / 'boxes.json').write_text(json.dumps(boxes_))
+        with pytest.raises(CapekitError, match=message):
+            call(tmp_path / 'out', '--boxes', tmp_path / 'boxes.json')
+    film = animals[1] / 'gone.mp4'
+    for options, message in ((('--animals', 0), '--animals 0'), (('--stride', 0), 'stride'),
+                             (('--images', film), 'gone.mp4: not a video'), (('--out', tmp_path / 'file'), '--out')):
+        with pytest.raises(CapekitError, match=message):
+            call(tmp_path / 'out', *options)
+    monkeypatch.setitem(sys.modules, 'tables', None)
+    with pytest.raises(CapekitError, match=r'tables is not installed.*capekit\[dlc\]'):
+        call(tmp_path / 'out', '--format', 'dlc-h5')
     assert not (tmp_path / 'out').exists()

@@ -2,7 +2,7 @@
 
 from .detect import detect
 from .format import Format
-from .formats import FORMATS, read, write
+from .formats import FORMATS, check_libraries, read, write
 from .labelset import Animal, LabelledImage, LabelSet
 
-__all__ = ['FORMATS', 'Animal', 'Format', 'LabelSet', 'LabelledImage', 'detect', 'read', 'write']
+__all__ = ['FORMATS', 'Animal', 'Format', 'LabelSet', 'LabelledImage', 'check_libraries', 'detect', 'read', 'write']

@@ -107,4 +107,5 @@ def _libraries() -> tuple[Any, Any]:
     return library('pandas', 'dlc'), library('tables', 'dlc')
 
 
-DLC_H5 = Format('dlc-h5', 'DeepLabCut H5', read_dlc_h5, write_dlc_h5, HELD | {SEVERAL, NAMES})
+DLC_H5 = Format('dlc-h5', 'DeepLabCut H5', read_dlc_h5, write_dlc_h5, HELD | {SEVERAL, NAMES},
+                libraries=('pandas', 'tables'), extra='dlc')

@@ -36,6 +36,10 @@ class Format:
     """Those of `PARTS` that the format has a place for."""
     files: Callable[[str, LabelSet], list[str]] = lambda path, labels: [path]
     """`files(path, labels)`: what `write` will write."""
+    libraries: tuple[str, ...] = ()
+    """Optional ones that reading and writing need."""
+    extra: str = ''
+    """Of capekit, that brings them."""
 
 
 def count_parts(labels: LabelSet) -> dict[str, int]:

@@ -11,7 +11,7 @@ from .cvat import CVAT
 from .cvat_xml import CVAT_XML
 from .dlc import DLC, LP
 from .dlc_h5 import DLC_H5
-from .format import Format, check_losses
+from .format import Format, check_losses, library
 from .label_studio import LABEL_STUDIO
 from .labelme import LABELME
 from .labelset import LabelSet
@@ -74,7 +74,17 @@ def write(path: str | os.PathLike, format: str, labels: LabelSet, overwrite: boo
     if existing and not overwrite:
         raise CapekitError(f'{existing[0]}: is there already; choose another name, or overwrite it (--overwrite)')
     check_losses(path, labels, chosen)
-    chosen.write(path, labels, **options)
+    try:
+        chosen.write(path, labels, **options)
+    except UnicodeEncodeError as error:
+        raise CapekitError(f'{path}: {chosen.name} has no place for a name that is not UTF-8, such as {error.object!a}'
+                           ) from None
+
+
+def check_libraries(format: str) -> None:
+    """Raise a CapekitError unless the libraries of a format are installed."""
+    for name in _format(format).libraries:
+        library(name, FORMATS[format].extra)
 
 
 def _format(name: str) -> Format:
