@@ -32,9 +32,8 @@ def follow(frames: Iterable[list[PosePrediction]]) -> Iterator[list[PosePredicti
                     numbers[int(i)] = list(last)[j]
         for i, prediction in enumerate(predictions):
             if i not in numbers:
-                # With one animal there is nobody to confuse it with.
-                free = next(n for n in range(len(last) + len(predictions)) if n not in last or len(predictions) == 1)
-                numbers[i] = free if free not in numbers.values() else max((*last, *numbers.values())) + 1
+                # Where there has only been one animal there is nobody to confuse it with.
+                numbers[i] = 0 if len(predictions) == len(last) == 1 else len(last)
             prediction.animal = numbers[i]
             last[numbers[i]] = prediction.box
         yield sorted(predictions, key=lambda prediction: prediction.animal)
