@@ -21,7 +21,7 @@ EMPTY, BARE, HIDE, SCORES, SCORE, ERRORS = (
     'expected errors')
 BOXES, LINKS, NAMES, SIZES, REVIEW, CATEGORY = ('boxes', 'links', 'animal names', 'image sizes', 'review states',
                                                 'category name')
-PARTS = (SEVERAL, FRAMES, EMPTY, BARE, BARE, HIDE, SCORES, SCORE, ERRORS, BOXES, LINKS, NAMES, SIZES, REVIEW, CATEGORY)
+PARTS = (SEVERAL, FRAMES, EMPTY, BARE, HIDE, SCORES, SCORE, ERRORS, BOXES, LINKS, NAMES, SIZES, REVIEW, CATEGORY)
 
 
 @dataclass(frozen=True)
