@@ -2,7 +2,7 @@
 
 import csv
 import io
-from itertools import groupby
+import re
 
 import numpy as np
 
@@ -17,7 +17,7 @@ FRAME = 'frame'  # one more column, for videos
 
 
 def read_csv(path: str) -> LabelSet:
-    """A file that `write_csv` wrote. An animal whose name is a number has none.
+    """A file that `write_csv` wrote, its lines in any order. An animal whose name is a number has none.
 
     Args:
         path: the file.
@@ -29,43 +29,64 @@ def read_csv(path: str) -> LabelSet:
         raise CapekitError(f'cannot be read as CSV ({error})') from None
     if not lines or lines[0] not in (HEADER, [*HEADER, FRAME]):
         raise CapekitError(f'its first line is not {",".join(HEADER)}, with or without a last column {FRAME}')
-    wrong = next((place for place, line in enumerate(lines, 1) if line and len(line) != len(lines[0])), None)
+    records = [(place, line) for place, line in enumerate(lines[1:], 2) if any(line)]
+    wrong = next(((place, line) for place, line in records if len(line) != len(lines[0])), None)
     if wrong is not None:
-        raise CapekitError(f'line {wrong} has {len(lines[wrong - 1])} cells; expected {len(lines[0])}')
-    records = [(place, dict(zip(lines[0], line, strict=True))) for place, line in enumerate(lines[1:], 2) if line]
-    names = list(dict.fromkeys(record['keypoint'] for _, record in records if record['keypoint']))
+        raise CapekitError(f'line {wrong[0]} has {len(wrong[1])} cells; expected {len(lines[0])}')
+    names: dict[str, int] = {}
     images: dict[tuple, LabelledImage] = {}
-    for (file, frame, animal), group in groupby(records, lambda each: (
-            each[1]['image'], each[1].get(FRAME, ''), each[1]['animal'])):
-        if frame and not frame.isdecimal():
-            raise CapekitError(f'{file}: frame {frame!r} is not a number')
-        key = (file, int(frame) if frame else None)
-        image = images.setdefault(key, LabelledImage(file, frame=key[1]))
-        if animal:
-            image.animals.append(_animal(list(group), names))
-    return LabelSet(list(images.values()), names)
+    animals: dict[tuple, list[tuple[int, dict]]] = {}
+    # Programs sort lines as they like: those of an animal need not follow each other.
+    for place, line in records:
+        record = dict(zip(lines[0], line, strict=True))
+        key = (record['image'], _frame(record.get(FRAME, ''), place))
+        images.setdefault(key, LabelledImage(key[0], frame=key[1]))
+        if any(record[column] for column in HEADER[1:]):
+            missing = next((column for column in HEADER[:3] if not record[column]), None)
+            if missing is not None:
+                raise CapekitError(f'line {place}: no {missing}')
+            names.setdefault(record['keypoint'], len(names))
+            animal = _whole_number(record['animal'])
+            animals.setdefault((key, record['animal'] if animal is None else animal), []).append((place, record))
+    for (key, _), own in animals.items():
+        images[key].animals.append(_animal(own, names))
+    return LabelSet(list(images.values()), list(names))
 
 
-def _animal(records: list[tuple[int, dict]], names: list[str]) -> Animal:
+def _whole_number(text: str) -> int | None:
+    """7 of '7', and of '7.0', as programs write it in a column with empty cells; None of a name."""
+    found = re.fullmatch(r'(\d+)(\.0+)?', text)
+    return int(found[1]) if found else None
+
+
+def _frame(text: str, line: int) -> int | None:
+    frame = _whole_number(text)
+    if text and frame is None:
+        raise CapekitError(f'line {line}: frame {text!r} is not a whole number')
+    return frame
+
+
+def _animal(records: list[tuple[int, dict]], names: dict[str, int]) -> Animal:
     points = np.full((len(names), 2), np.nan)
     scores, errors = np.full((2, len(names)), np.nan)
-    seen = set()
+    first, seen = records[0][1], set()
     for line, record in records:
-        name = record['keypoint']
-        if name in seen or not name:
-            raise CapekitError(f"line {line}: keypoint {name!r} of animal {record['animal']!r} in {record['image']!r} "
-                               'has a line already' if name else f'line {line}: no keypoint')
+        name, whose = record['keypoint'], f"animal {record['animal']!r} in {record['image']!r}"
+        if name in seen:
+            raise CapekitError(f'line {line}: keypoint {name!r} of {whose} has a line already')
         seen.add(name)
-        place = names.index(name)
+        if record['status'] != first['status']:
+            raise CapekitError(f"line {line}: {whose} is {record['status']!r} here and {first['status']!r} before")
+        place = names[name]
         points[place] = [number(record[key], f'line {line}, {key}') for key in 'xy']
         scores[place] = number(record['score'], f'line {line}, score')
         errors[place] = number(record['error_px'], f'line {line}, error_px')
         if np.isnan(points[place]).sum() == 1:
             raise CapekitError(f'line {line}: only one of x and y')
-    first = records[0][1]
     return Animal(points, scores=None if np.isnan(scores).all() else scores,
                   errors=None if np.isnan(errors).all() else errors,
-                  name=None if first['animal'].isdecimal() else first['animal'], status=first['status'] or None)
+                  name=None if _whole_number(first['animal']) is not None else first['animal'],
+                  status=first['status'] or None)
 
 
 def write_csv(path: str, labels: LabelSet) -> None:
@@ -86,7 +107,7 @@ def write_csv(path: str, labels: LabelSet) -> None:
             writer.writerow([image.file, *[''] * (len(HEADER) - 1), *last])
         for place, animal in enumerate(image.animals, 1):
             name = animal.name
-            if name is not None and (not name or name.isdecimal()):
+            if name is not None and (not name or _whole_number(name) is not None):
                 raise CapekitError(f'{path}: {image}: the animal name {name!r} would be read as a number')
             columns = zip(labels.keypoints, animal.points.tolist(), _cells(animal.scores, labels),
                           _cells(animal.errors, labels), strict=True)
