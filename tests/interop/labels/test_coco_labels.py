@@ -171,7 +171,7 @@ def test_sizes_are_read_from_the_images(tmp_path):
     labels = read(tmp_path / 'labels.csv', 'csv', images=tmp_path)
     assert {image.size for image in labels.images} == {(80, 60)}
     (tmp_path / 'cup/1.jpg').unlink()
-    with pytest.raises(CapekitError, match=r'cup/1\.jpg: no such image'):
+    with pytest.raises(CapekitError, match=r'cup/1\.jpg: cannot read the image file .No such file'):
         read(tmp_path / 'labels.csv', 'csv', images=tmp_path)
 
 

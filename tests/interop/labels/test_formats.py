@@ -21,6 +21,7 @@ def test_page_states_what_each_format_holds(repo):
     for part in PARTS:
         cells = ['yes' if part in format.holds else '' for format in FORMATS.values()]
         lines.append('| ' + ' | '.join([part, *cells]) + ' |')
+    assert len(set(PARTS)) == len(PARTS)
     for line in lines:
         assert page.count(f'{line}\n') == 1, line
 
