@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -141,7 +142,7 @@ class CapeInferencer:
             animals: how many to find in an image at most.
 
         Raises:
-            CapekitError: nothing is fitted or loaded, no images, unusable boxes.
+            CapekitError: nothing is fitted or loaded, no images, an array of another shape or type, unusable boxes.
         """
         for group in self._fitted().predict(_pictures(images), boxes, animals):
             for picture, predictions in group:
@@ -256,9 +257,25 @@ class CapeInferencer:
         return self.predictor
 
 
-def _pictures(images: str | Path | Sequence) -> Iterator[sources.Picture]:
+def _pictures(images: Any) -> Iterator[sources.Picture]:
     """What `predict` was given, one by one."""
     if isinstance(images, (str, Path)):
         return sources.read_pictures(sources.list_images(images), sources.folder_of(images))
-    return (sources.Picture(str(number), None, item) if isinstance(item, np.ndarray) else
-            next(sources.read_pictures([str(item)], '')) for number, item in enumerate(images))
+    if isinstance(images, np.ndarray) and images.ndim < 4:
+        raise CapekitError(f'images: one array of shape {images.shape}; give a list, [image]')
+    if not np.iterable(images):
+        raise CapekitError(f'images={images!r}: expected a folder, pattern, path, or a list of paths or arrays')
+    return (_picture(number, item) for number, item in enumerate(images))
+
+
+def _picture(number: int, item: Any) -> sources.Picture:
+    """An image of a list."""
+    if isinstance(item, (str, os.PathLike)):
+        return next(sources.read_pictures([str(item)], ''))
+    if not isinstance(item, np.ndarray):
+        raise CapekitError(f'images[{number}]: a {type(item).__name__}; expected a path or an array (H, W, 3) uint8 '
+                           'RGB')
+    if item.dtype != np.uint8 or item.ndim != 3 or item.shape[2] != 3 or not item.size:
+        raise CapekitError(f'images[{number}]: an array of shape {item.shape}, {item.dtype}; expected (H, W, 3) uint8 '
+                           'RGB')
+    return sources.Picture(str(number), None, item)

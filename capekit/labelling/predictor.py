@@ -113,6 +113,8 @@ def _given(picture: Picture, boxes: Boxes) -> list[np.ndarray]:
         return [np.array([0.0, 0.0, width, height])]
     assert boxes is not None and not isinstance(boxes, str)  # `check_boxes` knows no other
     own = boxes(picture.image) if callable(boxes) else boxes.get(picture.name, ())
+    if not np.iterable(own):
+        raise CapekitError(f'{picture.name}: boxes {own!r}; expected [[x, y, width, height], ...]')
     return [check_box(box, picture.name) for box in own]
 
 
@@ -130,7 +132,10 @@ def check_box(box, name: str) -> np.ndarray:
     Raises:
         CapekitError: not four numbers, or nothing inside.
     """
-    values = np.asarray(box, dtype=np.float64) if np.size(box) == 4 else np.zeros(4)
+    try:
+        values = np.asarray(box, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor that has a gradient
+        values = np.zeros(0)
     if values.shape != (4,) or not np.isfinite(values).all() or min(values[2:]) <= 0:
         raise CapekitError(f'{name}: box {box!r}; expected [x, y, width, height] with a width and height above 0')
     return values

@@ -160,6 +160,30 @@ def test_a_video_gives_a_prediction_for_every_frame(frozen, tmp_path):
     assert [p.frame for p in smooth] == [0, 1, 2, 3, 4]
 
 
+IMAGE = np.zeros((6, 8, 3), np.uint8)
+
+
+@pytest.mark.parametrize(('images', 'message'), [
+    (IMAGE, r'images: one array of shape \(6, 8, 3\); give a list, \[image\]'),
+    ([IMAGE, IMAGE[..., 0]], r'images\[1\]: an array of shape \(6, 8\), uint8; expected \(H, W, 3\) uint8 RGB'),
+    ([np.zeros((6, 8, 4), np.uint8)], r'images\[0\]: an array of shape \(6, 8, 4\), uint8; expected'),
+    ([IMAGE / 255], r'images\[0\]: an array of shape \(6, 8, 3\), float64; expected'),
+    ([IMAGE[:0]], r'images\[0\]: an array of shape \(0, 8, 3\), uint8; expected'),
+    ([torch.zeros(6, 8, 3)], r'images\[0\]: a Tensor; expected a path or an array \(H, W, 3\) uint8 RGB'),
+    ([None], r'images\[0\]: a NoneType; expected'), (5, r'images=5: expected a folder, pattern, path, or a list')])
+def test_what_is_no_image_is_one_line(frozen, images, message):
+    with pytest.raises(CapekitError, match=message):
+        list(frozen[0].predict(images, 'whole'))
+
+
+def test_arrays_may_be_stacked_and_have_any_strides(frozen):
+    image, _ = draw(np.random.default_rng(5))
+    listed, stacked, view = (list(frozen[0].predict(images, 'whole'))[0].points for images in (
+        [image], image[None], [np.asfortranarray(image)]))
+    np.testing.assert_array_equal(listed, stacked)
+    np.testing.assert_array_equal(listed, view)
+
+
 def test_mistakes_are_one_line(frozen, animals, tmp_path):
     labelled, images, _ = animals
     with pytest.raises(CapekitError, match='name its config'):

@@ -77,3 +77,18 @@ def test_several_windows_are_asked_for_each_animal(animals, windows):
     predictor = Predictor(Middle(), Asked(), Hull(np.zeros(4)), Calibration(), Poses(SHOWN), 4)
     next(predictor.predict([Picture('a.png', None, IMAGE)], None, animals))
     assert asked == [windows]
+
+
+@pytest.mark.parametrize(('own', 'message'), [
+    ([['a', 'b', 'c', 'd']], "box ['a', 'b', 'c', 'd']; expected [x, y, width, height]"),
+    ([[1, 2, 3]], 'box [1, 2, 3]; expected'), ([[1, 2, None, 4]], 'box [1, 2, None, 4]; expected'),
+    ([[1, 2, 3, 10 ** 400]], 'box [1, 2, 3, 1000'), ([[[1, 2], [3, 4]]], 'box [[1, 2], [3, 4]]; expected'),
+    ([[1, [2], 3, 4]], 'box [1, [2], 3, 4]; expected'), ([{'x': 1}], "box {'x': 1}; expected"),
+    ([[1, 2, 3, 4j]], 'box [1, 2, 3, 4j]; expected'), ([1, 2, 3, 4], 'box 1; expected'),
+    ([[1, 2, 3, float('inf')]], 'box [1, 2, 3, inf]; expected'), ('find', "box 'f'; expected"),
+    (None, 'boxes None; expected [[x, y, width, height], ...]'), (7, 'boxes 7; expected')])
+@pytest.mark.parametrize('call', [False, True], ids=['dict', 'detector'])
+def test_what_is_no_box_is_one_line(own, message, call):
+    with pytest.raises(CapekitError) as caught:
+        predict((lambda image: own) if call else {'a.png': own})
+    assert str(caught.value).startswith(f'a.png: {message}')
