@@ -272,10 +272,9 @@ def _picture(number: int, item: Any) -> sources.Picture:
     """An image of a list."""
     if isinstance(item, (str, os.PathLike)):
         return next(sources.read_pictures([str(item)], ''))
-    if not isinstance(item, np.ndarray):
-        raise CapekitError(f'images[{number}]: a {type(item).__name__}; expected a path or an array (H, W, 3) uint8 '
-                           'RGB')
-    if item.dtype != np.uint8 or item.ndim != 3 or item.shape[2] != 3 or not item.size:
-        raise CapekitError(f'images[{number}]: an array of shape {item.shape}, {item.dtype}; expected (H, W, 3) uint8 '
-                           'RGB')
-    return sources.Picture(str(number), None, item)
+    if isinstance(item, np.ndarray) and item.dtype == np.uint8 and item.ndim == 3 and item.shape[2] == 3 and item.size:
+        return sources.Picture(str(number), None, item)
+    what = f'a {type(item).__name__}'
+    if isinstance(item, np.ndarray):
+        what = f'an array of shape {item.shape}, {item.dtype}'
+    raise CapekitError(f'images[{number}]: {what}; expected a path or an array (H, W, 3) uint8 RGB')

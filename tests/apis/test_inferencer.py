@@ -165,7 +165,7 @@ IMAGE = np.zeros((6, 8, 3), np.uint8)
 
 @pytest.mark.parametrize(('images', 'message'), [
     (IMAGE, r'images: one array of shape \(6, 8, 3\); give a list, \[image\]'),
-    ([IMAGE, IMAGE[..., 0]], r'images\[1\]: an array of shape \(6, 8\), uint8; expected \(H, W, 3\) uint8 RGB'),
+    ([IMAGE, IMAGE[..., 0]], r'images\[1\]: an array of shape \(6, 8\), uint8; expected a path or an array \(H'),
     ([np.zeros((6, 8, 4), np.uint8)], r'images\[0\]: an array of shape \(6, 8, 4\), uint8; expected'),
     ([IMAGE / 255], r'images\[0\]: an array of shape \(6, 8, 3\), float64; expected'),
     ([IMAGE[:0]], r'images\[0\]: an array of shape \(0, 8, 3\), uint8; expected'),
