@@ -52,7 +52,8 @@ def read_cvat_xml(path: str, *, category: str | None = None, keypoints: list[str
                                 HIDDEN if point.get('occluded') == '1' else VISIBLE, where)
     if others:
         announce(f'{path}: {others} shapes that are not skeletons are left out')
-    return marks.labels(path, chosen)
+    marks.stated.append(chosen)
+    return marks.labels(path)
 
 
 def write_cvat_xml(path: str, labels: LabelSet) -> None:

@@ -9,6 +9,9 @@ from capekit.errors import CapekitError
 from .format import announce
 from .labelset import ABSENT, Animal, LabelledImage, LabelSet
 
+CATEGORY_KEY = 'category'
+"""A key of capekit for the category of animals without boxes, for which labelme and Label Studio have no place."""
+
 
 class _Group:
     def __init__(self):
@@ -62,13 +65,17 @@ class Marks:
     def __init__(self, keypoints: list[str] | None):
         self.keypoints = keypoints
         self.images: list[MarkedImage] = []
+        self.boxed: list[Any] = []
+        """The category of each box."""
+        self.stated: list[Any] = []
+        """The category under `CATEGORY_KEY`, which counts where there are no boxes; what is no name counts nowhere."""
 
     def add_image(self, image: LabelledImage) -> MarkedImage:
         self.images.append(MarkedImage(image))
         return self.images[-1]
 
-    def labels(self, path: str, category: str) -> LabelSet:
-        """The labels.
+    def labels(self, path: str) -> LabelSet:
+        """The labels; their category is 'animal' where the file gives none or several.
 
         Raises:
             CapekitError: a keypoint is not among the names that were given.
@@ -82,9 +89,13 @@ class Marks:
         if self.keypoints is None:
             announce(f'{path}: keypoints in the order of their first appearance, {", ".join(names)} (keypoints=, '
                      '--keypoints gives another)')
+        categories = sorted({name for name in self.boxed or self.stated if isinstance(name, str) and name})
+        if len(categories) > 1:
+            announce(f"{path}: of several categories, {', '.join(categories)}; read as one, 'animal'")
         for marked in self.images:
             marked.image.animals = [_animal(group, names) for group in marked.groups.values()]
-        return LabelSet([marked.image for marked in self.images], names, category=category)
+        return LabelSet([marked.image for marked in self.images], names,
+                        category=categories[0] if len(categories) == 1 else 'animal')
 
 
 def _animal(group: _Group, names: list[str]) -> Animal:

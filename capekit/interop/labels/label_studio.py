@@ -9,7 +9,7 @@ from capekit.errors import CapekitError
 from capekit.files import read_json, write_json
 
 from .format import BOXES, CATEGORY, EMPTY, SCORE, SCORES, SEVERAL, SIZES, Format, announce, number
-from .grouping import MarkedImage, Marks
+from .grouping import CATEGORY_KEY, MarkedImage, Marks
 from .labelset import VISIBLE, LabelledImage, LabelSet
 from .sizes import box_around, needed_size
 
@@ -28,7 +28,7 @@ def read_label_studio(path: str, *, keypoints: list[str] | None = None) -> Label
     tasks = read_json(path)
     if not isinstance(tasks, list):
         raise CapekitError("not an export of Label Studio, which is a list of tasks")
-    marks, categories, others = Marks(keypoints), [], 0
+    marks, others = Marks(keypoints), 0
     for place, task in enumerate(tasks):
         where = f'task {task["id"] if isinstance(task, dict) and "id" in task else place}'
         if not isinstance(task, dict) or not isinstance(task.get('data'), dict):
@@ -37,10 +37,11 @@ def read_label_studio(path: str, *, keypoints: list[str] | None = None) -> Label
         others += max(len(answers) - 1, 0)
         items, score = _items(answers, where)
         image = marks.add_image(LabelledImage(_file(task['data'], where), _size(items, where)))
-        categories += _add(image, items, score, where)
+        marks.stated.append(task['data'].get(CATEGORY_KEY))
+        marks.boxed += _add(image, items, score, where)
     if others:
         announce(f'{path}: {others} more annotations of the same tasks are left out; the last of each counts')
-    return marks.labels(path, categories[0] if len(set(categories)) == 1 else 'animal')
+    return marks.labels(path)
 
 
 def _answers(task: dict) -> list[dict]:
@@ -154,8 +155,9 @@ def write_label_studio(path: str, labels: LabelSet, *, prefix: str = PREFIX) -> 
         scores = [animal.score for animal in image.animals if animal.score is not None]
         answer: dict[str, Any] = dict(result=result) | (
             dict(model_version='capekit', **(dict(score=min(scores)) if scores else {})) if predicted else {})
-        tasks.append(dict(data=dict(image=prefix + quote(image.file) if prefix else image.file),
-                          annotations=[] if predicted else [answer], predictions=[answer] if predicted else []))
+        data = {'image': prefix + quote(image.file) if prefix else image.file, CATEGORY_KEY: labels.category}
+        tasks.append(dict(data=data, annotations=[] if predicted else [answer],
+                          predictions=[answer] if predicted else []))
     if made:
         announce(f'{path}: {made} animals have no box; written with one around their keypoints')
     write_json(path, tasks)

@@ -10,7 +10,7 @@ from capekit.errors import CapekitError
 from capekit.files import read_json, write_json
 
 from .format import BOXES, CATEGORY, EMPTY, HIDE, SEVERAL, SIZES, Format, announce, number
-from .grouping import Marks
+from .grouping import CATEGORY_KEY, Marks
 from .labelset import HIDDEN, VISIBLE, LabelledImage, LabelSet
 from .sizes import needed_size
 
@@ -29,13 +29,14 @@ def read_labelme(path: str, *, keypoints: list[str] | None = None) -> LabelSet:
     folder = root if root.is_dir() else root.parent
     if not files:
         raise CapekitError('no .json file in this folder')
-    marks, categories, others = Marks(keypoints), [], 0
+    marks, others = Marks(keypoints), 0
     for file in files:
         content = read_json(str(file))
         if not isinstance(content, dict) or not isinstance(content.get('shapes'), list) \
                 or not isinstance(content.get('imagePath'), str):
             raise CapekitError(f"{file}: not a file of labelme, which has 'shapes' and 'imagePath'")
         image = marks.add_image(_image(content, file, folder))
+        marks.stated.append(content.get(CATEGORY_KEY))
         for place, shape in enumerate(content['shapes']):
             where = f'{file}: shapes[{place}]'
             kind, corners, group = _shape(shape, where)
@@ -44,12 +45,12 @@ def read_labelme(path: str, *, keypoints: list[str] | None = None) -> LabelSet:
                 image.point(group, shape['label'], corners[0], HIDDEN if hidden else VISIBLE, where)
             elif kind == 'rectangle':
                 image.box(group, np.concatenate([corners.min(0), np.ptp(corners, axis=0)]), where)
-                categories.append(shape['label'])
+                marks.boxed.append(shape['label'])
             else:
                 others += 1
     if others:
         announce(f'{path}: {others} shapes that are neither points nor rectangles are left out')
-    return marks.labels(path, categories[0] if len(set(categories)) == 1 else 'animal')
+    return marks.labels(path)
 
 
 def _image(content: dict, file: Path, folder: Path) -> LabelledImage:
@@ -106,7 +107,7 @@ def write_labelme(path: str, labels: LabelSet, *, images: str | None = None) -> 
         write_json(target, dict(
             version=VERSION, flags={}, shapes=_shapes(image, labels),
             imagePath=Path(os.path.relpath(place, os.path.dirname(target))).as_posix(), imageData=None,
-            imageHeight=height, imageWidth=width))
+            imageHeight=height, imageWidth=width) | {CATEGORY_KEY: labels.category})
 
 
 def _shapes(image: LabelledImage, labels: LabelSet) -> list[dict]:

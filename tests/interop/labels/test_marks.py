@@ -46,6 +46,27 @@ def test_labelme_files_elsewhere_name_their_images(two, tmp_path, announced):
     assert 'first appearance, tail, head' in announced[-1]
 
 
+@pytest.mark.parametrize('format', ['labelme', 'label-studio'])
+def test_the_category_of_animals_without_boxes_comes_back(format, tmp_path, announced):
+    labels = LabelSet([LabelledImage('a.jpg', (9, 9), [Animal([[1, 2]])]), LabelledImage('b.jpg', (9, 9))], ['x'],
+                      category='fly')
+    write(tmp_path / 'labels', format, labels)
+    assert not announced
+    assert read(tmp_path / 'labels', format, keypoints=['x']).category == 'fly'
+
+
+def test_several_categories_in_labelme_and_label_studio_are_announced(tmp_path, announced):
+    for category, name in (('fly', 'a'), ('bee', 'b')):
+        write(tmp_path / 'labels', 'labelme', LabelSet([LabelledImage(f'{name}.jpg', (9, 9), [
+            Animal([[1, 2]], box=[0, 0, 5, 5])])], ['x'], category=category))
+    boxes = [_item('rectanglelabels', name, name, [0, 0, 9, 9]) for name in ('bee', 'fly')]
+    tasks = _json(tmp_path, _tasks(dict(result=boxes)), 'tasks.json')
+    for path, format in ((tmp_path / 'labels', 'labelme'), (tasks, 'label-studio')):
+        announced.clear()
+        assert read(path, format, keypoints=['x']).category == 'animal'
+        assert announced == [f"{path}: of several categories, bee, fly; read as one, 'animal'"]
+
+
 def test_reads_labelme_without_groups(tmp_path, announced):
     point = dict(label='snout', points=[[1.5, 2]], shape_type='point')
     polygon = dict(label='cage', points=[[1, 2], [3, 4], [5, 6]], shape_type='polygon')
@@ -129,7 +150,7 @@ def test_label_studio_addresses(address, file, tmp_path):
 def test_label_studio_file_has_percent_and_relations(two, tmp_path, announced):
     write(tmp_path / 'tasks.json', 'label-studio', two)
     task, = json.loads((tmp_path / 'tasks.json').read_text())
-    assert task['data'] == {'image': '/data/local-files/?d=sub%20dir/a.jpg'}
+    assert task['data'] == {'image': '/data/local-files/?d=sub%20dir/a.jpg', 'category': 'fly'}
     assert task['predictions'] == []
     result = task['annotations'][0]['result']
     assert [item['type'] for item in result] == ['rectanglelabels', 'keypointlabels', 'relation', 'keypointlabels',
