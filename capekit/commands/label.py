@@ -5,7 +5,8 @@
 
 OUT gets predictions.json (COCO with keypoint_scores), review.csv (the worst first), contact_sheet.jpg (the worst, and
 others at random), suggestions.csv (with --suggest), the formats asked for, run.json, and model.safetensors. A run that
-was interrupted goes on where it was. Correct predictions.json, and give it as --labelled of the next run.
+was interrupted goes on where it was. Correct predictions.json, delete `review` of the animals that you have looked at,
+and give it as --labelled of the next run, with another OUT.
 """
 
 import argparse
