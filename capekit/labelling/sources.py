@@ -56,9 +56,9 @@ def list_images(images: str | Path) -> list[str]:
     """
     path, folder = Path(images), folder_of(images)
     files = path.rglob('*') if path.is_dir() else map(Path, glob.glob(str(images), recursive=True))
-    runs = {state.parent for state in folder.rglob(STATE) if _is_run(state)}
-    names = sorted(file.relative_to(folder).as_posix() for file in files
-                   if file.suffix.lower() in IMAGES and file.is_file() and runs.isdisjoint(file.parents))
+    found = [file for file in files if file.suffix.lower() in IMAGES and file.is_file()]
+    runs = {parent for parent in {parent for file in found for parent in file.parents} if _is_run(parent / STATE)}
+    names = sorted(file.relative_to(folder).as_posix() for file in found if runs.isdisjoint(file.parents))
     if not names:
         raise CapekitError(f'{images}: no images there; valid: a folder, a pattern such as "images/*.jpg", or a video; '
                            f'known suffixes: {", ".join(IMAGES + VIDEOS)}')

@@ -54,3 +54,8 @@ def test_a_long_video_is_ranked_without_comparing_all_with_all():
     ranks = review.ranks_within(values)
     np.testing.assert_allclose(np.sort(ranks[:, 3]), np.arange(20000) / 20000)
     assert (np.argsort(ranks[:, 3]) == np.argsort(values[:, 3])).all()
+
+
+def test_of_few_animals_the_worst_has_a_reason():
+    ranked = review.rank_worst_first([prediction(f'{i}.png', spread=(0.1 * i, 0.1 * i)) for i in range(4)])
+    assert [p.reasons for p in ranked] == [['crops disagree'], [], [], []]

@@ -32,3 +32,11 @@ def test_frames_of_a_video(tmp_path):
     (tmp_path / 'b.mp4').write_bytes(b'no video')
     with pytest.raises(CapekitError, match='b.mp4'):
         list(sources.read_frames(tmp_path / 'b.mp4'))
+
+
+def test_folders_of_runs_are_left_out(tmp_path):
+    for name in ('a/1.png', 'a/run.json', 'b/2.png', 'b/deep/3.png', 'b/run.json'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('{}')
+    (tmp_path / 'b/run.json').write_text('{"state": "running", "request": {}}')
+    assert sources.list_images(tmp_path) == sources.list_images(f'{tmp_path}/**/*.png') == ['a/1.png']
