@@ -62,6 +62,21 @@ def test_tables_are_those_of_their_runs(repo):
     assert all(f'<!-- table: {name} -->' in pages for name in TABLES)
 
 
+@pytest.mark.parametrize('config', ['protonet_r50', 'pomnet_r50', 'capeformer_r50', 'fmmp_r50', 'sdpnet_r50',
+                                    'graphcape_r50', 'edgecape_dinov2-s', 'matching_lite0'])
+def test_both_tables_of_costs_count_the_same(repo, config):
+    """An episode costs its supports and its query; SwinV2, whose bias costs once per pass, is left out."""
+    read = {name: json.loads((repo / f'docs/runs/{name}.json').read_text()) for name in ('costs', 'complexity')}
+    assert read['costs']['keypoints'] == read['complexity']['keypoints']
+    method, _, backbone = config.partition('_')
+    backbone = {'r50': 'ResNet-50', 'dinov2-s': 'DINOv2 ViT-S/14', 'lite0': 'EfficientNet-Lite0'}[backbone]
+    (pair,) = [one for one in read['costs']['records'] if (one['method'], one['backbone']) == (method, backbone)]
+    (whole,) = [one['shots']['1'] for one in read['complexity']['records']
+                if one['config'].endswith(f'/{config}_mp100.py')]
+    assert pair['parameters'] == whole['parameters']
+    assert f'{pair["flops"] / 1e9:.1f}' == f'{(whole["support_flops"] + whole["query_flops"]) / 1e9:.1f}'
+
+
 def test_a_table_that_drifted_is_renewed(tmp_path, repo):
     record = dict(method='Ours', shots=1, rows=40, metrics={'PCK@0.2': dict(value=0.715, low=0.7, high=0.73)})
     write_json(tmp_path / 'docs/runs/demo.json', dict(categories=2, records=[record]))
