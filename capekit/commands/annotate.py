@@ -17,6 +17,7 @@ from capekit.annotate.guard import LOOPBACK, Guard
 from capekit.annotate.jobs import Jobs
 from capekit.annotate.project import Project
 from capekit.annotate.server import create_app
+from capekit.commands.arguments import Whole
 from capekit.errors import CapekitError
 
 VIDEO_TYPES = ('.mp4', '.avi', '.mov', '.mkv', '.m4v', '.mpg', '.mpeg', '.webm')
@@ -26,7 +27,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folder', type=Path, metavar='DIR|VIDEO',
                         help='folder of the images, or a video whose frames are written to a folder beside it')
-    parser.add_argument('--stride', type=int, default=25,
+    parser.add_argument('--stride', action=Whole, default=25,
                         help='of a video: take every n-th frame (default: %(default)s)')
     parser.add_argument('--config', help='config of the method; default: features that come with pip')
     parser.add_argument('--checkpoint', help="the method's weights")
@@ -38,8 +39,6 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if (args.config is None) != (args.checkpoint is None):
         parser.error('--config and --checkpoint go together')
-    if args.stride < 1:
-        parser.error('--stride must be 1 or more')
     return args
 
 

@@ -1,16 +1,35 @@
 """Arguments shared by several commands."""
 
 import argparse
+import re
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
+from capekit.choices import Size, expected, valid
 from capekit.datasets.splits import CROSS_SUPERCATEGORIES
 from capekit.engine.config import load_config
 from capekit.engine.protocol import run_name
 from capekit.errors import CapekitError
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+
+
+class Whole(argparse.Action):
+    """A whole number, or several, that an annotation of `capekit.choices` allows: 1 or more, if none is given."""
+
+    def __init__(self, *args, allowed=Size, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.allowed = allowed
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        numbers = [self._number(text, option_string) for text in (values if self.nargs else [values])]
+        setattr(namespace, self.dest, numbers if self.nargs else numbers[0])
+
+    def _number(self, text: str, option: str | None) -> int:
+        if re.fullmatch(r'-?\d+', text) and valid(int(text), self.allowed):
+            return int(text)
+        raise CapekitError(f'{option} {text}: {expected(self.allowed)}')
 
 
 class Overrides(DictAction):

@@ -7,6 +7,7 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
+from capekit.commands.arguments import Whole
 from capekit.datasets.audit import audit
 from capekit.datasets.settings import ReadSettings
 from capekit.errors import CapekitError
@@ -20,8 +21,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('ann', nargs='+', type=Path, help='annotation file(s) in MP-100 format, checked together')
     parser.add_argument('--images', type=Path, metavar='DIR', help='folder of the images (default: not checked)')
     parser.add_argument('--decode', action='store_true', help='read every image, to find truncated and wrong ones')
-    parser.add_argument('--shots', type=int, default=1, help='supports per episode (default: %(default)s)')
-    parser.add_argument('--queries', type=int, default=15, help='queries per episode (default: %(default)s)')
+    parser.add_argument('--shots', action=Whole, default=1, help='supports per episode (default: %(default)s)')
+    parser.add_argument('--queries', action=Whole, default=15, help='queries per episode (default: %(default)s)')
     parser.add_argument('--categories', nargs='+', metavar='ID',
                         help='category ids, or a split such as split1/test (default: all)')
     parser.add_argument('--reading', nargs='+', default=[], metavar='NAME=VALUE',
@@ -30,8 +31,6 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.decode and args.images is None:
         parser.error('--decode needs --images DIR')
-    if args.shots < 1 or args.queries < 1:
-        parser.error('--shots and --queries must be 1 or more')
     return args
 
 

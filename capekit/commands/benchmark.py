@@ -19,7 +19,7 @@ from tabulate import tabulate
 from torch.utils.data import DataLoader
 
 from capekit.apis import init_estimator
-from capekit.commands.arguments import Overrides, add_protocol_arguments, load_with_protocol
+from capekit.commands.arguments import Overrides, Whole, add_protocol_arguments, load_with_protocol
 from capekit.datasets import EpisodeKey, TestPlan, TrainEpisodes, released_test_plan
 from capekit.engine.config import build
 from capekit.engine.inference import EpisodePredictor
@@ -32,11 +32,11 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='such as configs/capeformer/capeformer_r50_mp100.py')
     add_protocol_arguments(parser)
-    parser.add_argument('--shots', type=int, nargs='+', default=[1, 5])
-    parser.add_argument('--categories', type=int, default=1, help='number of test categories, the first of the file')
-    parser.add_argument('--episodes', type=int, default=200, help='test episodes per category (200 in the protocol)')
-    parser.add_argument('--pairs', type=int, default=64, help='rows answered by the plain loop, which is slow')
-    parser.add_argument('--rounds', type=int, default=5, help='timings of each part; the fastest counts')
+    parser.add_argument('--shots', action=Whole, nargs='+', default=[1, 5])
+    parser.add_argument('--categories', action=Whole, default=1, help='test categories, the first of the file')
+    parser.add_argument('--episodes', action=Whole, default=200, help='tests of a category (200 in the protocol)')
+    parser.add_argument('--pairs', action=Whole, default=64, help='rows answered by the plain loop, which is slow')
+    parser.add_argument('--rounds', action=Whole, default=5, help='timings of each part; the fastest counts')
     parser.add_argument('--train-seconds', type=float, default=20)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--json', metavar='OUT', help='also write the results to this file')

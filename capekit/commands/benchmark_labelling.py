@@ -16,6 +16,8 @@ from tabulate import tabulate
 from torch import Tensor
 
 from capekit.apis import CapeInferencer
+from capekit.choices import Count, Seed
+from capekit.commands.arguments import Whole
 from capekit.errors import CapekitError
 from capekit.files import read_json, write_json
 from capekit.interop import labels as label_files
@@ -69,14 +71,15 @@ def main() -> None:
     parser.add_argument('--images', type=Path, required=True, metavar='DIR', help='that its file names are relative to')
     parser.add_argument('--category', required=True, metavar='NAME', help='of the file')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='one file a draw')
-    parser.add_argument('--shots', type=int, default=5, help='labelled images; default: 5')
-    parser.add_argument('--draws', type=int, nargs='+', default=[0, 1, 2, 3, 4], metavar='SEED',
+    parser.add_argument('--shots', action=Whole, default=5, help='labelled images; default: 5')
+    parser.add_argument('--draws', action=Whole, allowed=Seed, nargs='+', default=[0, 1, 2, 3, 4], metavar='SEED',
                         help='of the supports; default: 0 1 2 3 4')
     parser.add_argument('--boxes', nargs='*', choices=BOXES[1:], default=BOXES[1:],
                         help='beside the true ones; default: find whole')
-    parser.add_argument('--steps', type=int, default=200, help='of adaptation; default: 200, a minute on two cores')
-    parser.add_argument('--corrections', type=int, default=0, metavar='N', help='also correct the N animals that come '
-                        'first in the review list, adapt again with them, and measure the rest before and after')
+    parser.add_argument('--steps', action=Whole, default=200, help='of adaptation; default: 200, a minute on two cores')
+    parser.add_argument('--corrections', action=Whole, allowed=Count, default=0, metavar='N',
+                        help='also correct the N animals that come first in the review list, adapt again with them, '
+                             'and measure the rest before and after')
     args = parser.parse_args()
     everything = supports_of(label_files.read(args.annotations, 'coco', category=args.category), args.images)
     results, kinds = [], ('true', *args.boxes)

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from capekit.commands.arguments import Overrides, add_protocol_arguments, load_with_protocol
+from capekit.choices import Seed
+from capekit.commands.arguments import Overrides, Whole, add_protocol_arguments, load_with_protocol
 from capekit.commands.data import evaluation_data, loader_of
 from capekit.datasets import EpisodeKey
 from capekit.engine.config import build, check_config
 from capekit.engine.runner import CapeRunner
-from capekit.errors import CapekitError
 from capekit.files import check_writable
 from capekit.registry import DATA_SAMPLERS, DATASETS
 from capekit.structures import Episode
@@ -32,20 +32,18 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='such as configs/capeformer/capeformer_r50_mp100.py')
     parser.add_argument('--stage', choices=('train', 'val', 'test'), default='train', help='default: %(default)s')
-    parser.add_argument('--episodes', type=int, default=20, metavar='N', help='how many; default: %(default)s')
-    parser.add_argument('--seed', type=int, help="of the training, by default the config's; of the choice in a test")
+    parser.add_argument('--episodes', action=Whole, default=20, metavar='N', help='how many; default: %(default)s')
+    parser.add_argument('--seed', action=Whole, allowed=Seed,
+                        help="of the training, by default the config's; of the choice in a test")
     parser.add_argument('--out', default='work_dirs/browse', metavar='DIR', help='default: %(default)s')
     add_protocol_arguments(parser)
-    parser.add_argument('--shots', type=int, help="supports; default: the config's")
+    parser.add_argument('--shots', action=Whole, help="supports; default: the config's")
     parser.add_argument('--cfg-options', nargs='+', action=Overrides, default={}, metavar='KEY=VALUE')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    for name, value, least in (('--episodes', args.episodes, 1), ('--seed', args.seed or 0, 0)):
-        if value < least:
-            raise CapekitError(f'{name} {value}: {least} or more')
     check_writable(args.out, '--out', folder=True)
     config = load_with_protocol(args, *(['shots'] if args.stage == 'train' else []))
     gallery = Gallery(args.out, f'{args.stage} data of {Path(args.config).stem}',

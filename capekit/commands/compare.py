@@ -13,6 +13,8 @@ thresholds, are refused.
 import argparse
 from pathlib import Path
 
+from capekit.choices import Count, Seed
+from capekit.commands.arguments import Whole
 from capekit.errors import CapekitError
 from capekit.evaluation.comparison import check_same_episodes, check_same_test, compare, compare_reports
 from capekit.evaluation.dump import Predictions, dataset_of, load_predictions
@@ -25,19 +27,21 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('a', type=Path, help='a dump, a report, or a folder with one of them')
     parser.add_argument('b', type=Path, help='the same of the other run; differences are B - A')
-    parser.add_argument('--shots', type=int, help='which test of a folder, where it has several')
+    parser.add_argument('--shots', action=Whole, help='which test of a folder, where it has several')
     parser.add_argument('--ann-file', type=Path, nargs='+', help='the annotation file(s) of dumps, if they have moved')
     parser.add_argument('--thresholds', type=float, nargs='+', help=f'of PCK, for dumps (default: {THRESHOLDS})')
     parser.add_argument('--metric', help='by which categories and episodes are ranked (default: PCK at the largest '
                                          'threshold)')
-    parser.add_argument('--top', type=int, default=5, help='categories that moved most to list and draw '
-                                                           '(default: %(default)s)')
+    parser.add_argument('--top', action=Whole, allowed=Count, default=5,
+                        help='categories that moved most to list and draw (default: %(default)s)')
     parser.add_argument('--show-dir', type=Path, metavar='DIR', help='draw the episodes of these categories that moved '
                                                                      'most')
     parser.add_argument('--images', type=Path, help='folder of the images, to draw; default: images beside the folder '
                                                     'of the annotation file')
-    parser.add_argument('--resamples', type=int, default=1000, help='of the bootstrap (default: %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the bootstrap (default: %(default)s)')
+    parser.add_argument('--resamples', action=Whole, allowed=Count, default=1000,
+                        help='of the bootstrap (default: %(default)s)')
+    parser.add_argument('--seed', action=Whole, allowed=Seed, default=0,
+                        help='seed of the bootstrap (default: %(default)s)')
     parser.add_argument('--markdown', action='store_true', help='print GitHub tables')
     parser.add_argument('--json', type=Path, metavar='OUT', help='also write all results to this file')
     return parser.parse_args()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from capekit.commands.arguments import Whole
 from capekit.engine.complexity import Rates, measure
 from capekit.engine.config import load_config
 from capekit.engine.crop_size import sized_model, stage_to_answer
@@ -29,9 +30,9 @@ from capekit.shipped import find_config, shipped_configs
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('configs', nargs='*', help='default: all shipped ones for MP-100')
-    parser.add_argument('--shots', type=int, nargs='+', default=[1, 5], help='supports (default: 1 5)')
-    parser.add_argument('--keypoints', type=int, default=17, help='of the category (default: %(default)s)')
-    parser.add_argument('--rounds', type=int, default=5, help='timings; the fastest counts (default: %(default)s)')
+    parser.add_argument('--shots', action=Whole, nargs='+', default=[1, 5], help='supports (default: 1 5)')
+    parser.add_argument('--keypoints', action=Whole, default=17, help='of the category (default: %(default)s)')
+    parser.add_argument('--rounds', action=Whole, default=5, help='timings; the fastest counts (default: %(default)s)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--json', type=Path, metavar='OUT', help='also write the results to this file')
     return parser.parse_args()

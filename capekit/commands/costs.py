@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from capekit.apis import init_estimator
+from capekit.commands.arguments import Whole
 from capekit.engine.config import load_config
 from capekit.engine.costs import count_flops, count_parameters
 from capekit.errors import CapekitError
@@ -32,7 +33,7 @@ def main() -> None:
                         help=f'of configs/_base_/models (default: {" ".join(METHODS)})')
     parser.add_argument('--backbones', nargs='+', default=tuple(BACKBONES), choices=tuple(BACKBONES), metavar='NAME',
                         help=f'of {", ".join(BACKBONES)} (default: all)')
-    parser.add_argument('--keypoints', type=int, default=17, help='of the category (default: %(default)s)')
+    parser.add_argument('--keypoints', action=Whole, default=17, help='of the category (default: %(default)s)')
     parser.add_argument('--json', type=Path, metavar='OUT', help='also write the results to this file')
     args = parser.parse_args()
     if args.json is not None:

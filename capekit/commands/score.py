@@ -7,6 +7,8 @@
 import argparse
 from pathlib import Path
 
+from capekit.choices import Count, Seed
+from capekit.commands.arguments import Whole
 from capekit.evaluation.comparison import check_same_episodes, compare
 from capekit.evaluation.dump import dataset_of, load_predictions
 from capekit.evaluation.intervals import evaluate
@@ -21,9 +23,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--ann-file', type=Path, nargs='+', help='the annotation file(s), if they have moved')
     parser.add_argument('--thresholds', type=float, nargs='+', default=THRESHOLDS, help='of PCK (default: %(default)s)')
     parser.add_argument('--against', type=Path, metavar='DUMP', help='compare with this dump of the same rows')
-    parser.add_argument('--resamples', type=int, default=1000,
+    parser.add_argument('--resamples', action=Whole, allowed=Count, default=1000,
                         help='bootstrap resamples; 0 = no intervals (default: %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the bootstrap (default: %(default)s)')
+    parser.add_argument('--seed', action=Whole, allowed=Seed, default=0,
+                        help='seed of the bootstrap (default: %(default)s)')
     parser.add_argument('--markdown', action='store_true', help='print a GitHub table')
     parser.add_argument('--json', type=Path, metavar='OUT', help='also write all results to this file')
     return parser.parse_args()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from capekit.commands.arguments import Overrides
+from capekit.commands.arguments import Overrides, Whole
 from capekit.errors import CapekitError
 from capekit.shipped import find_config
 from capekit.sweeps.papers import DATA, load_papers
@@ -34,7 +34,7 @@ def parse_args() -> argparse.Namespace:
                         help='mp100: the configs as they are; synthetic: generated images, small networks, reduced '
                              'schedules (default: %(default)s)')
     parser.add_argument('--data-root', metavar='DIR', help="of the data (default: the configs')")
-    parser.add_argument('--seeds', type=int, default=1, metavar='N', help='of training, 0 to N - 1 (default: 1)')
+    parser.add_argument('--seeds', action=Whole, default=1, metavar='N', help='of training, 0 to N - 1 (default: 1)')
     parser.add_argument('--out', type=Path, metavar='DIR', help='default: work_dirs/sweep_<data>')
     parser.add_argument('--cfg-options', nargs='+', action=Overrides, default={}, metavar='KEY=VALUE',
                         help='for every row, such as train_cfg.max_epochs=2; recorded with it')
@@ -43,8 +43,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--slurm', nargs='+', action=Overrides, default={}, metavar='KEY=VALUE',
                         help='of submitit, such as slurm_partition=gpu gpus_per_node=1 timeout_min=600')
     args = parser.parse_args()
-    if args.seeds < 1:
-        parser.error('--seeds must be 1 or more')
     if args.slurm and args.executor != 'slurm':
         parser.error('--slurm is for --executor slurm')
     args.out = args.out or Path(f'work_dirs/sweep_{args.data}')

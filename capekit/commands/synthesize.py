@@ -8,6 +8,8 @@ import argparse
 import time
 from pathlib import Path
 
+from capekit.choices import Seed
+from capekit.commands.arguments import Whole
 from capekit.datasets import MP100Dataset, released_test_episodes
 from capekit.evaluation import score_rows
 from capekit.evaluation.baselines import copy_support
@@ -18,10 +20,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('out', type=Path, help='folder to write: a data set, or the images of --from-annotations')
     parser.add_argument('--from-annotations', nargs='+', metavar='ANN', help='draw the missing images of these files')
-    parser.add_argument('--categories', type=int, default=100, help='train, val and test together (%(default)s)')
-    parser.add_argument('--instances', type=int, default=60, help='images per category (%(default)s)')
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--workers', type=int, default=2, help='processes; their number changes nothing (%(default)s)')
+    parser.add_argument('--categories', action=Whole, default=100, help='train, val and test together (%(default)s)')
+    parser.add_argument('--instances', action=Whole, default=60, help='images per category (%(default)s)')
+    parser.add_argument('--seed', action=Whole, allowed=Seed, default=0)
+    parser.add_argument('--workers', action=Whole, default=2,
+                        help='processes; their number changes nothing (%(default)s)')
     args = parser.parse_args()
     start = time.monotonic()
     if args.from_annotations:

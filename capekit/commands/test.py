@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 
 from capekit.apis import init_estimator
-from capekit.commands.arguments import add_common_arguments, choose_work_dir, load_with_protocol
+from capekit.commands.arguments import Whole, add_common_arguments, choose_work_dir, load_with_protocol
 from capekit.engine.distributed import check_launcher, leave_distributed, lock_for_all
 from capekit.engine.runner import build_runner
 from capekit.errors import CapekitError
@@ -27,9 +27,9 @@ def parse_args() -> argparse.Namespace:
     add_common_arguments(parser)
     parser.add_argument('checkpoint', nargs='?',
                         help='a capekit checkpoint; `capekit convert` makes one of a published file')
-    parser.add_argument('--shots', type=int, help="supports per episode; default: the config's")
-    parser.add_argument('--episodes', type=int, help='episodes per category (200 in the protocol)')
-    parser.add_argument('--queries', type=int, help='queries per episode (15 in the protocol)')
+    parser.add_argument('--shots', action=Whole, help="supports per episode; default: the config's")
+    parser.add_argument('--episodes', action=Whole, help='episodes per category (200 in the protocol)')
+    parser.add_argument('--queries', action=Whole, help='queries per episode (15 in the protocol)')
     parser.add_argument('--stage', choices=('val', 'test'), default='test', help="which of the config's data sets")
     parser.add_argument('--amp', action='store_true',
                         help='mixed precision: faster, but answers differ, and a peak may be found elsewhere')

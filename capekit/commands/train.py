@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
-from capekit.commands.arguments import add_common_arguments, choose_work_dir, load_with_protocol
+from capekit.choices import Seed
+from capekit.commands.arguments import Whole, add_common_arguments, choose_work_dir, load_with_protocol
 from capekit.engine.distributed import check_launcher, leave_distributed
 from capekit.engine.resume import find_checkpoint
 from capekit.engine.runner import build_runner
@@ -20,14 +21,14 @@ from capekit.errors import CapekitError
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_common_arguments(parser)
-    parser.add_argument('--shots', type=int, help="supports per episode; default: the config's")
+    parser.add_argument('--shots', action=Whole, help="supports per episode; default: the config's")
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='resume from a checkpoint; without a path, from the latest in the work directory')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
     parser.add_argument('--auto-scale-lr', action='store_true',
                         help="scale the learning rate by the total batch size over the schedule's base_batch_size")
     parser.add_argument('--no-validate', action='store_true', help='do not validate while training')
-    parser.add_argument('--seed', type=int, help="seed of all random numbers; default: the config's")
+    parser.add_argument('--seed', action=Whole, allowed=Seed, help="seed of all random numbers; default: the config's")
     parser.add_argument('--deterministic', action='store_true', help='deterministic algorithms only (slower on CUDA)')
     return parser.parse_args()
 

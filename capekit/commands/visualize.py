@@ -27,7 +27,8 @@ from typing import get_args
 import torch
 
 from capekit.apis import init_estimator
-from capekit.commands.arguments import Overrides, add_protocol_arguments, load_with_protocol
+from capekit.choices import Seed
+from capekit.commands.arguments import Overrides, Whole, add_protocol_arguments, load_with_protocol
 from capekit.commands.data import evaluation_data
 from capekit.datasets import EpisodeKey
 from capekit.errors import CapekitError
@@ -51,11 +52,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--what', choices=FIGURES, required=True)
     parser.add_argument('--out', default='work_dirs/images', metavar='DIR', help='default: %(default)s')
     parser.add_argument('--categories', type=int, nargs='+', help='category ids; default: all in the test data')
-    parser.add_argument('--seed', type=int, default=1, help='seed of the choice of images and of the mixup draws')
+    parser.add_argument('--seed', action=Whole, allowed=Seed, default=1,
+                        help='seed of the choice of images and of the mixup draws')
     add_protocol_arguments(parser)
-    parser.add_argument('--shots', type=int, help="supports; default: the config's")
+    parser.add_argument('--shots', action=Whole, help="supports; default: the config's")
     parser.add_argument('--padding', choices=get_args(Kind), help='default: mixup')
-    parser.add_argument('--slots', type=int, nargs='+', help='keypoints after padding; default: 35 70')
+    parser.add_argument('--slots', action=Whole, nargs='+', help='keypoints after padding; default: 35 70')
     parser.add_argument('--keypoints', type=int, nargs='+', help='default: three that are visible in all images')
     parser.add_argument('--layer', type=int, help='recurrent layer, from 0; default: the last')
     parser.add_argument('--cfg-options', nargs='+', action=Overrides, default={}, metavar='KEY=VALUE')

@@ -70,8 +70,7 @@ def test_more_episodes_than_there_are(config, tool, tmp_path):
 
 
 @pytest.mark.parametrize(('more', 'message'), [
-    (['--episodes', 0], '--episodes 0: 1 or more'), (['--seed', -1], '--seed -1: 0 or more'),
-    (['--stage', 'test', '--shots', 0], 'shots=0'),
+    (['--episodes', 0], '--episodes 0: must be a whole number, 1 or more'),
     (['--stage', 'val', '--cfg-options', 'val_dataloader=None', 'val_cfg=None', 'val_evaluator=None'],
      'has no val_dataloader'),
     (['--stage', 'test', '--shots', 9], 'too few instances'),

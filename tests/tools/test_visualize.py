@@ -75,7 +75,6 @@ def test_stages_of_capeformer(draw, config):
     ('sampling', ['--categories', '5'], '--categories 5: not in the test data; it has [21, 22, 23]'),
     ('sampling', ['--keypoints', '7'], '--keypoints 7: test21 has keypoints 0 to 3'),
     ('sampling', ['--layer', '3'], '--layer 3: the model has 1 layers'),
-    ('sampling', ['--seed', '-1'], 'seed=-1'), ('sampling', ['--shots', '0'], 'shots=0'),
     ('sampling', ['--padding', 'uniform'], '--padding has no effect on --what sampling; it is for padding'),
     ('sampling', ['--slots', '20'], '--slots has no effect on --what sampling; it is for padding'),
     ('padding', ['--shots', '2'], '--shots has no effect on --what padding; it is for sampling, structure, attention'),

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from capekit.cli import run
+from capekit.commands.arguments import Whole
 from capekit.datasets import MP100Dataset
 
 WIDTH, HEIGHT = 2000, 1500
@@ -38,7 +39,7 @@ def make(folder: Path, count: int) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--images', type=int, default=40, help='default: %(default)s')
+    parser.add_argument('--images', action=Whole, default=40, help='default: %(default)s')
     count = parser.parse_args().images
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as name:
