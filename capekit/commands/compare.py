@@ -16,7 +16,7 @@ from pathlib import Path
 from capekit.choices import Count, Seed
 from capekit.commands.arguments import Whole
 from capekit.errors import CapekitError
-from capekit.evaluation.comparison import check_same_episodes, check_same_test, compare, compare_reports
+from capekit.evaluation.comparison import EXPECTED, check_same_episodes, check_same_test, compare, compare_reports
 from capekit.evaluation.dump import Predictions, dataset_of, load_predictions
 from capekit.evaluation.report import comparison_table, most_moved, moved_table
 from capekit.evaluation.scores import THRESHOLDS
@@ -130,7 +130,7 @@ def read_report(path: Path) -> dict:
     """
     report = read_json(path)
     if not isinstance(report, dict):
-        raise CapekitError(f'{path}: not a report of `capekit test`')
+        raise CapekitError(f'{path}: {EXPECTED}')
     return report
 
 

@@ -8,9 +8,12 @@ from mmengine.config import Config
 from capekit.engine.protocol import renamed
 from capekit.errors import CapekitError
 
+SUFFIXES = ('.py', '.yml', '.yaml', '.json')
+
 
 def check_bases(path: str | Path, chain: tuple[Path, ...] = ()) -> None:
-    """Raise a CapekitError if a `_base_` of a config, or one of its own, does not exist or inherits from itself.
+    """Raise a CapekitError if a `_base_` of a config, or one of its own, does not exist or inherits from itself, or if
+    one of these files is no config by its name.
 
     Args:
         path: of a config file that exists.
@@ -20,6 +23,8 @@ def check_bases(path: str | Path, chain: tuple[Path, ...] = ()) -> None:
     if path in chain:
         names = ' -> '.join(str(config) for config in (*chain[chain.index(path):], path))
         raise CapekitError(f'config {chain[0]}: circular _base_: {names}')
+    if path.suffix not in SUFFIXES:
+        raise CapekitError(f'config {path}: not a config; valid: {", ".join(SUFFIXES)}')
     for base in _bases(path):
         if not base.is_file():
             raise CapekitError(f'config {path}: _base_ {base}: no such file{renamed(base)}')

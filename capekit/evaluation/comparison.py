@@ -15,6 +15,7 @@ from capekit.evaluation.dump import Predictions
 from capekit.evaluation.intervals import CONFIDENCE, Bootstrap, bounds_of
 from capekit.evaluation.scores import THRESHOLDS, by_row, row_scores
 
+EXPECTED = 'expected a report of `capekit test`, a file of `capekit sweep` or a dump of `capekit test --dump`'
 EPISODES = 3
 """Named per category: those that moved most."""
 ROUNDING = 1e-12
@@ -130,7 +131,7 @@ def check_same_test(a: dict, b: dict, name_a: str, name_b: str) -> None:
     for report, name in ((a, name_a), (b, name_b)):
         missing = [key for key in ('source', 'overall', 'categories', 'thresholds') if key not in report]
         if missing:
-            raise CapekitError(f'{name}: not a report of `capekit test`, which has {missing[0]!r}')
+            raise CapekitError(f'{name}: {EXPECTED}; {missing[0]!r} is missing')
     _check_same_data(a['source'], b['source'], name_a, name_b)
     for key, called in SETTINGS.items():
         if a['source'].get(key) != b['source'].get(key):

@@ -66,7 +66,7 @@ def tidy_graphcape(state: dict[str, Tensor]) -> dict[str, Tensor]:
         CapekitError: the model that was called Small until February 2024.
     """
     if any(name.startswith('backbone.upsample.') for name in state):
-        raise CapekitError("the file holds GraphCape's older Small model (SwinV2-B, a learned enlargement), which was "
+        raise CapekitError("it holds GraphCape's older Small model (SwinV2-B, a learned enlargement), which was "
                            'replaced in February 2024; only the models since then can be converted')
     tidied = {}
     for name, value in state.items():
@@ -95,7 +95,7 @@ def tidy_edgecape(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """
     width = next((value.shape[0] for name, value in state.items() if name.endswith('ffn1.conv.weight')), 0)
     if width and width != 2 * _FFN_WIDTH or any('.dpt' in name.lower() for name in state):
-        raise CapekitError("the file holds EdgeCape's first release (before February 2026: another read-out of DINOv2, "
+        raise CapekitError("it holds EdgeCape's first release (before February 2026: another read-out of DINOv2, "
                            'layers of 768), which is another model; only the later one can be converted')
     parts: dict[str, dict[str, Tensor]] = {}
     tidied = {}

@@ -82,20 +82,21 @@ _FMMP_LAYER = ((r'self_attn\.', 'self_attention.attention.'), (r'self_norm1\.', 
                (r'norm2\.', 'feed_forward.norm.'))
 
 
-def _rename(name: str, rules: tuple) -> str:
+def _rename(part: str, rules: tuple, name: str) -> str:
+    """A part of the parameter `name` under our names."""
     for pattern, replacement in rules:
-        new, count = re.subn('^' + pattern, replacement, name, count=1)
+        new, count = re.subn('^' + pattern, replacement, part, count=1)
         if count:
             return new
-    raise CapekitError(f'parameter {name!r} is not one of the released model')
+    raise CapekitError(f'no place for parameter {name!r}')
 
 
 def _renamer(rules: tuple, **layers: tuple) -> Callable[[str], str]:
     """Released name -> ours; `layers` are the rules inside `<name>.<index>.`, by name."""
     def rename(name: str) -> str:
-        name = _rename(name, rules)
-        layer = re.match(rf'(head\.(?:matching\.)?({"|".join(map(re.escape, layers))})\.\d+\.)(.*)', name)
-        return layer[1] + _rename(layer[3], layers[layer[2]]) if layer else name
+        new = _rename(name, rules, name)
+        layer = re.match(rf'(head\.(?:matching\.)?({"|".join(map(re.escape, layers))})\.\d+\.)(.*)', new)
+        return layer[1] + _rename(layer[3], layers[layer[2]], name) if layer else new
     return rename
 
 
@@ -106,6 +107,7 @@ CONVERTERS: dict[str, Callable[[str], str]] = dict(
     fmmp=_renamer(_FMMP, support_layers=_FMMP_LAYER, query_layers=_FMMP_LAYER),
     graphcape=_renamer(GRAPHCAPE, **{'encoder': _ENCODER_LAYER, 'decoder.layers': DECODER_LAYER}),
     pomnet=_renamer(_POMNET, encoder=_MMCV_ENCODER_LAYER, interaction=_MMCV_DECODER_LAYER))
+_OURS = re.compile(r'head\.|(support_)?backbone\.network\.')
 # What has to be done to a file before its parameters are renamed.
 _TIDY: dict[str, Callable[[dict], dict]] = dict(edgecape=tidy_edgecape, graphcape=tidy_graphcape)
 
@@ -124,10 +126,19 @@ def convert(method: str, content: dict, path: str | Path = 'content') -> dict:
     """
     if method not in CONVERTERS:
         raise CapekitError(f'method {method!r} is not one of {", ".join(CONVERTERS)}')
+    state = state_dict_of(content, path)
+    try:
+        return _converted(method, state)
+    except CapekitError as error:
+        hint = '; it has names of capekit, so it may be converted already' if any(map(_OURS.match, state)) else ''
+        raise CapekitError(f'{path}: not a released file of {method}: {error}{hint}') from None
+
+
+def _converted(method: str, state: dict) -> dict:
     converted: dict[str, torch.Tensor] = {}
-    for name, value in _TIDY.get(method, dict)(state_dict_of(content, path)).items():
+    for name, value in _TIDY.get(method, dict)(state).items():
         new = CONVERTERS[method](name)
         if new in converted and not torch.equal(converted[new], value):
-            raise CapekitError(f'parameter {name!r} differs from the one it is shared with: not a file of {method!r}')
+            raise CapekitError(f'parameter {name!r} differs from the one it is shared with')
         converted[new] = value
     return converted

@@ -215,6 +215,16 @@ def test_rates_of_parts_of_a_model_may_differ():
     load_config(CAPEFORMER, {'optim_wrapper.paramwise_cfg': dict(custom_keys=dict(backbone=dict(lr_mult=0.1)))})
 
 
+def test_a_file_that_is_no_config_is_told_what_one_is(tmp_path, repo):
+    for path in (repo / 'README.md', repo / 'LICENSE'):
+        with pytest.raises(CapekitError, match=rf'config {path}: not a config; valid: \.py, \.yml, \.yaml, \.json$'):
+            load_config(path)
+    own = tmp_path / 'own.py'
+    own.write_text(f"_base_ = '{repo}/README.md'\n")
+    with pytest.raises(CapekitError, match=r'README.md: not a config; valid: \.py'):
+        load_config(own)
+
+
 def test_missing_and_broken_files(tmp_path):
     with pytest.raises(CapekitError, match='no such file'):
         load_config(tmp_path / 'none.py')

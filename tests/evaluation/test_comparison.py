@@ -118,7 +118,8 @@ def test_dumps_that_cannot_be_paired(dataset, plan, tmp_path):
     (dict(thresholds=[0.1, 0.2]), r'b: thresholds \[0.1, 0.2\], but \[0.05'), (dict(rows=3), 'rows 3, but 90'),
     (dict(source=dict(sha256=['x'])), 'b: other annotation files than a'),
     (dict(source=dict(shots=5)), 'shots 5, but 1'),
-    (dict(source=dict(seed=5)), 'seed of the plan 5, but 1'), (dict(source=None), "not a report .* 'source'"),
+    (dict(source=dict(seed=5)), 'seed of the plan 5, but 1'),
+    (dict(source=None), "expected a report of .* 'source' is missing"),
     (dict(categories=[]), 'categories')])
 def test_reports_that_cannot_be_paired(dataset, plan, change, message):
     a = evaluate(dataset, plan, answers(dataset, plan), resamples=0)

@@ -33,18 +33,25 @@ def test_every_name_of_a_released_file_has_a_place(released, repo):
 def test_foreign_content_is_refused():
     with pytest.raises(CapekitError, match="'yolo' is not one of capeformer"):
         convert('yolo', {})
-    with pytest.raises(CapekitError, match="'fc.weight' is not one of the released model"):
-        convert('capeformer', {'fc.weight': torch.zeros(1)})
-    with pytest.raises(CapekitError, match="GraphCape's older Small model"):
-        convert('graphcape', {'backbone.upsample.weight': torch.zeros(1)})
-    with pytest.raises(CapekitError, match="EdgeCape's first release"):
+    with pytest.raises(CapekitError, match="^a.pth: not a released file of capeformer: no place for .* 'fc.weight'$"):
+        convert('capeformer', {'fc.weight': torch.zeros(1)}, 'a.pth')
+    with pytest.raises(CapekitError, match="^a.pth: .*GraphCape's older Small model"):
+        convert('graphcape', {'backbone.upsample.weight': torch.zeros(1)}, 'a.pth')
+    with pytest.raises(CapekitError, match="^a.pth: .*EdgeCape's first release"):
         name = 'keypoint_head_module.transformer.decoder.layers.0.ffn1.conv.weight'
-        convert('edgecape', {name: torch.zeros(1536, 1, 1)})
+        convert('edgecape', {name: torch.zeros(1536, 1, 1)}, 'a.pth')
     with pytest.raises(CapekitError, match='no state dict'):
         convert('capeformer', {'state_dict': {}})
-    with pytest.raises(CapekitError, match='differs from the one it is shared with'):
+    with pytest.raises(CapekitError, match='^a.pth: .* of capeformer: .* differs from the one'):
         convert('capeformer', {'encoder_sample.conv1.weight': torch.zeros(1),
-                               'encoder_query.conv1.weight': torch.ones(1)})
+                               'encoder_query.conv1.weight': torch.ones(1)}, 'a.pth')
+
+
+@pytest.mark.parametrize('method', sorted(CONVERTERS))
+def test_a_file_that_is_converted_already_is_told_so(method, repo):
+    own = init_estimator(repo / 'configs' / CONFIGS[method]).state_dict()
+    with pytest.raises(CapekitError, match=rf'^a.pth: not a released file of {method}: .*; it has names of capekit'):
+        convert(method, own, 'a.pth')
 
 
 def test_what_a_graphcape_file_holds_besides_parameters_is_left_out(shared, repo):

@@ -53,10 +53,14 @@ def test_what_is_refused(runs, tool, tmp_path):
     empty.mkdir()
     (empty / 'text.json').write_text('no')
     (empty / 'list.json').write_text('[]')
+    (empty / 'other.json').write_text('{}')
+    expected = 'json: expected a report of `capekit test`, a file of `capekit sweep` or a dump of `capekit test --dump`'
     for arguments, message in (
             ([a, empty], 'neither a dump'), ([a, b / 'test_1shot.json'], 'name two of a kind'),
             ([a / 'test_1shot.json', b / 'test_1shot.json', '--show-dir', tmp_path / 'x'], '--show-dir needs dumps'),
-            ([a, b, '--metric', 'PCK'], "metric 'PCK' is not one of"), ([a, empty / 'list.json'], 'not a report'),
+            ([a, b, '--metric', 'PCK'], "metric 'PCK' is not one of"), ([a, empty / 'list.json'], expected),
+            ([empty / 'other.json', empty / 'other.json'], expected),
+            ([a / 'test_1shot.json', empty / 'other.json'], expected),
             ([a, empty / 'text.json'], 'text.json: invalid JSON at line 1'),
             ([a, empty / 'gone.json'], 'gone.json: cannot be read (No such file'),
             ([a, b, '--show-dir', tmp_path / 'x', '--images', tmp_path / 'none'], 'name that of the images')):
