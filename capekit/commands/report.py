@@ -7,13 +7,16 @@ over episodes, several have mean ± standard deviation and their number. Rows wi
 """
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from capekit.errors import CapekitError
 from capekit.files import atomic_write, check_writable
-from capekit.reports import load_runs, paper_tables, render
+from capekit.reports import FinishedRun, load_runs, paper_tables, render
 from capekit.reports.tables import FORMATS
 from capekit.shipped import shipped_configs
-from capekit.sweeps.papers import load_papers
+from capekit.sweeps.papers import Papers, load_papers
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,6 +41,7 @@ def main() -> None:
         if path is not None:
             check_writable(path, option, folder=option == '--plots')
     papers, runs = load_papers(args.papers), load_runs(args.runs)
+    announce_others(papers, runs)
     text = render(paper_tables(papers, runs, args.select), args.format)
     if args.out is None:
         print(text, end='')
@@ -50,3 +54,19 @@ def main() -> None:
         chosen = {run.row.id for run in papers.select(args.select)}
         for path in draw_plots([run for run in runs if run.row_id in chosen], args.plots, args.metric):
             print(path)
+
+
+def announce_others(papers: Papers, runs: Sequence[FinishedRun]) -> None:
+    """Say which runs the tables leave out because the list does not have their rows.
+
+    Raises:
+        CapekitError: all of them.
+    """
+    others = [run for run in runs if run.row_id not in papers.rows]
+    if not others:
+        return
+    text = (f'{len(others)} of {len(runs)} runs are of rows that {papers.path} does not have, such as '
+            f'{others[0].row_id}; give their list with --papers')
+    if len(others) == len(runs):
+        raise CapekitError(text)
+    print(f'warning: {text}', file=sys.stderr)
