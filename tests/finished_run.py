@@ -16,8 +16,8 @@ def finish(folder, row, value, part='', seed=0, data='synthetic', **more):
     logged = {'loss': 1.0}, {'PCK@0.2': 0.3, 'step': 1}, {'PCK@0.2': value, 'step': 2}
     (at / f'scalars{seed}.json').write_text(''.join(json.dumps(line) + '\n' for line in logged))
     content = dict(format=1, paper=paper, table=table, row=name, part=part, label=name, data=dict(name=data),
-                   schedule='7 epochs', config='configs/capeformer/capeformer_r50_mp100.py', seed=seed, shots=1,
+                   config='configs/capeformer/capeformer_r50_mp100.py', seed=seed, shots=1,
                    metrics=metrics, report=f'test{seed}.json', curve=f'scalars{seed}.json', parameters=31e6,
-                   **{'options': {}, **more})
+                   **{'options': {}, 'schedule': '7 epochs', **more})
     write_json(at / f'seed{seed}.json', content)
     return at / f'seed{seed}.json'

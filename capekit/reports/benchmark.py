@@ -9,8 +9,7 @@ from capekit.sweeps.papers import Papers
 
 
 def settings_table(papers: Papers, runs: Sequence[FinishedRun], metric: str) -> str:
-    """GitHub table: a line per row name, a column per table of the list, then parameters and minutes of training; below
-    it, what the numbers are based on.
+    """GitHub table: a line per row name, a column per table of the list, then parameters and minutes of training.
 
     Args:
         papers: the list.
@@ -27,14 +26,7 @@ def settings_table(papers: Papers, runs: Sequence[FinishedRun], metric: str) -> 
                       _range(here, 'parameters', 1e-6), _range(here, 'train_seconds', 1 / 60)])
     titles = [papers.content['papers'][paper]['tables'][table]['title'] for paper, table in columns]
     headers = ['method', *titles, 'parameters, M', 'training, minutes']
-    notes = [f'{name}: {"; or ".join(values)}.' for name, values in (
-        ('Training', _different(runs, 'schedule')), ('Seeds', _different(runs, 'seed')),
-        ('On', _different(runs, 'device'))) if values]
-    return '\n\n'.join([tabulate(lines, headers, 'github', disable_numparse=True), *notes])
-
-
-def _different(runs: Sequence[FinishedRun], key: str) -> list[str]:
-    return sorted({str(value) for run in runs if (value := getattr(run, key)) is not None})
+    return tabulate(lines, headers, 'github', disable_numparse=True)
 
 
 def _range(runs: Sequence[FinishedRun], key: str, factor: float) -> str:

@@ -6,7 +6,8 @@ A page has a table between two markers:
     <!-- /table -->
 
 `TABLES` says from which file below docs/runs each is made. `papers/...` are those of `capekit report` for the runs in
-docs/runs/papers: `<!-- table: papers/capeformer/table3 -->`. `benchmark/METRIC` is of configs/benchmark.yml.
+docs/runs/papers: `<!-- table: papers/capeformer/table3 -->`. `benchmark/METRIC` is of configs/benchmark.yml. `papers`
+and `benchmark` say what the numbers of all these tables are based on.
 """
 
 import json
@@ -20,17 +21,19 @@ from capekit.files import atomic_write
 from capekit.reports.benchmark import settings_table
 from capekit.reports.complexity import complexity_table, costs_table
 from capekit.reports.runs import load_runs
-from capekit.reports.tables import paper_tables, render
+from capekit.reports.tables import name_of_table, paper_tables
+from capekit.reports.trainings import trainings
 from capekit.sweeps.papers import load_papers
 
 RUNS = Path('docs/runs')
-PAPERS, BENCHMARK = 'papers/', 'benchmark/'
 PAGES = ('README.md', 'docs/*.md', 'configs/*/README.md')
 TABLES: dict[str, tuple[str, Callable[[dict], str]]] = {
     # What `make demo`, `capekit complexity --json` and `capekit costs --json` write.
     'demo': ('demo.json', methods_table), 'complexity': ('complexity.json', complexity_table),
     'costs': ('costs.json', costs_table)}
 """Name -> (file below docs/runs, what makes a table of its content)."""
+LISTS = ('papers', 'benchmark')
+"""Of configs, and folders below docs/runs."""
 _MARKED = re.compile(r'(<!-- table: (\S+) -->\n).*?(<!-- /table -->)', re.S)
 
 
@@ -62,15 +65,17 @@ def update_tables(root: Path, write: bool = True) -> list[Path]:
 
 
 def _table(root: Path, page: Path, name: str) -> str:
-    if name.startswith(PAPERS):
-        tables = paper_tables(load_papers(root / 'configs/papers.yml'), load_runs([root / RUNS / 'papers']),
-                              [name.removeprefix(PAPERS)])
-        return render(tables).rstrip()
-    if name.startswith(BENCHMARK):
-        return settings_table(load_papers(root / 'configs/benchmark.yml'), load_runs([root / RUNS / 'benchmark']),
-                              name.removeprefix(BENCHMARK))
+    listed, _, which = name.partition('/')
+    if listed in LISTS:
+        papers, runs = load_papers(root / f'configs/{listed}.yml'), load_runs([root / RUNS / listed])
+        if not which:
+            return '\n\n'.join(trainings(runs, name_of_table if listed == 'papers' else
+                                         lambda run: papers.rows[run.row_id].label))
+        return settings_table(papers, runs, which) if listed == 'benchmark' else '\n\n'.join(
+            table.text('markdown') for table in paper_tables(papers, runs, [which]))
     if name not in TABLES:
-        raise CapekitError(f'{page}: table {name!r} is not one of {", ".join(TABLES)}, {PAPERS}..., {BENCHMARK}...')
+        raise CapekitError(f'{page}: table {name!r} is not one of {", ".join(TABLES)}, '
+                           f'{", ".join(f"{listed}, {listed}/..." for listed in LISTS)}')
     file, make = TABLES[name]
     path = root / RUNS / file
     try:

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from tabulate import tabulate
 
 from capekit.reports.runs import COSTS, DATA, FinishedRun, Measured, mean_over, over_seeds
+from capekit.reports.trainings import trainings
 from capekit.sweeps.papers import MEAN, PARTS, SPLITS, Papers, Row
 
 FORMATS = dict(markdown='github', latex='latex_booktabs', csv='csv')
+_COMMENTS = dict(markdown='', latex='% ')
 FIELDS = ('paper', 'table', 'row', 'label', 'column', 'metric', 'published', 'data', 'measured', 'spread', 'low',
           'high', 'seeds')
 """Of the CSV file: one line per number."""
@@ -33,6 +35,14 @@ class PaperTable:
     records: list
     """One dict of `FIELDS` per number."""
     notes: list = field(default_factory=list)
+    runs: list = field(default_factory=list)
+    """That its numbers are of."""
+
+    def text(self, style: str) -> str:
+        """With its title and notes, which are comments in LaTeX."""
+        comment = _COMMENTS[style]
+        table = tabulate(self.lines, self.headers, FORMATS[style], disable_numparse=True)
+        return '\n\n'.join([f'{comment or "### "}{self.title}', table, *(f'{comment}{note}' for note in self.notes)])
 
 
 def paper_tables(papers: Papers, runs: Sequence[FinishedRun], select: Sequence[str] = ()) -> list[PaperTable]:
@@ -52,19 +62,23 @@ def paper_tables(papers: Papers, runs: Sequence[FinishedRun], select: Sequence[s
 
 
 def render(tables: Sequence[PaperTable], style: str = 'markdown') -> str:
-    """Text in one of `FORMATS`; CSV has one line per number, the others one table after another."""
+    """Text in one of `FORMATS`; CSV has one line per number, the others one table after another, then what the numbers
+    are based on.
+    """
     if style == 'csv':
         out = io.StringIO()
         writer = csv.DictWriter(out, FIELDS, lineterminator='\n')
         writer.writeheader()
         writer.writerows(record for table in tables for record in table.records)
         return out.getvalue()
-    parts = []
-    for table in tables:
-        text = tabulate(table.lines, table.headers, FORMATS[style], disable_numparse=True)
-        mark, comment = ('### ', '') if style == 'markdown' else ('% ', '% ')
-        parts.append('\n\n'.join([f'{mark}{table.title}', text, *(f'{comment}{note}' for note in table.notes)]))
-    return '\n\n'.join(parts) + '\n'
+    based_on = '\n\n'.join(trainings([run for table in tables for run in table.runs], name_of_table)).splitlines()
+    parts = [*(table.text(style) for table in tables), '\n'.join(f'{_COMMENTS[style]}{line}' for line in based_on)]
+    return '\n\n'.join(filter(None, parts)) + '\n'
+
+
+def name_of_table(run: FinishedRun) -> str:
+    """'capeformer/table3'."""
+    return f'{run.paper}/{run.table}'
 
 
 def _table(papers: Papers, rows: list[Row], runs: Sequence[FinishedRun]) -> PaperTable:
@@ -100,7 +114,7 @@ def _table(papers: Papers, rows: list[Row], runs: Sequence[FinishedRun]) -> Pape
             if measured is not None:
                 result.records.append(_record(row, column, published, data, measured))
         result.lines.append(cells)
-    result.notes = _notes(rows, used, of_rows)
+    result.notes, result.runs = _notes(rows, used, of_rows), used
     return result
 
 
@@ -132,16 +146,8 @@ def _record(row: Row, column: str, published: float | None, data: str, measured:
 
 
 def _notes(rows: list[Row], used: list[FinishedRun], of_rows: dict) -> list[str]:
-    """What the numbers are based on, and why some are missing."""
+    """What costs are counted in, and why numbers are missing."""
     notes = []
-    if used:
-        seeds = sorted({run.seed for run in used})
-        notes.append(f'PCK in percent. Seeds: {", ".join(map(str, seeds))}. A single one has its 95 % interval over '
-                     'episodes, several have mean ± standard deviation (and their number).')
-    for data in DATA:
-        schedules = sorted({run.schedule for run in used if run.on == data})
-        if schedules:
-            notes.append(f'{DATA[data].capitalize()}: {"; or ".join(schedules)}.')
     if any(column in COSTS for column in rows[0].columns) and used:
         notes.append('GFLOPs measured: a multiplication and its addition are two; see docs/complexity.md.')
     notes += [f'{row.label}: not run, {row.reason}.' for row in rows if row.reason and not of_rows[row.id]]

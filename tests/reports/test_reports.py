@@ -12,6 +12,7 @@ from capekit.files import write_json
 from capekit.reports import load_runs, paper_tables, render
 from capekit.reports.benchmark import settings_table
 from capekit.reports.plots import draw_plots, training_categories
+from capekit.reports.trainings import trainings
 from capekit.sweeps.papers import load_papers
 
 
@@ -51,7 +52,7 @@ def test_generated_data_is_one_number_for_all_splits(papers, tmp_path):
     assert table.headers == ['row', 'PCK@0.2', 'generated data: PCK@0.2'] and len(rows) == 5
     assert [line[1:] for line in table.lines][0] == ['80.32', '60.0 [59.0, 61.0]']
     assert [line[1:] for line in table.lines][-1] == ['89.45', '71.5 [70.5, 72.5]']
-    assert any('7 epochs' in note for note in table.notes) and table.lines[1][2] == ''
+    assert table.lines[1][2] == ''
     finish(tmp_path, 'capeformer/table1/capeformer-1shot', 0.7)
     table, _ = lines(papers, tmp_path, 'capeformer/table1')
     assert table.headers[-1] == 'generated data: PCK@0.2' and 'PCK@0.2' in table.title
@@ -72,11 +73,29 @@ def test_every_row_of_every_paper_is_rendered(papers, tmp_path):
     finish(tmp_path, 'capeformer/table3/no5', 0.715)
     tables = paper_tables(papers, load_runs([tmp_path]))
     assert sum(len(table.lines) for table in tables) == len(papers.rows)
+    assert render(tables).count('\n\nTraining: generated data; 7 epochs.\n\nPCK in percent. Seeds: 0. A single') == 1
     latex = render(tables, 'latex')
+    assert '\n% Training: generated data; 7 epochs.\n% \n% PCK in percent' in latex
     assert latex.count(r'\begin{tabular}') == len(tables) and '71.5 [70.5, 72.5]' in latex and '% ' in latex
     numbers = list(csv.DictReader(io.StringIO(render(tables, 'csv'))))
     (measured,) = [line for line in numbers if line['data']]
     assert measured['measured'] == '71.5' and measured['published'] == '89.45' and measured['seeds'] == '1'
+
+
+def test_what_trainings_share_is_said_once(tmp_path):
+    assert trainings([], str) == []
+    options = {'a.b': 1, 'c': [2, 3]}
+    for row, schedule in (('no1', '7 epochs; batches of 16'), ('no2', '7 epochs; batches of 4'),
+                          ('no3', 'nothing to train'), ('no4', '7 epochs; batches of 4')):
+        finish(tmp_path, f'capeformer/table3/{row}', 0.5, cfg_options=options, device='cpu',
+               schedule=f'{schedule}; changed by --cfg-options a.b=1 c=[2, 3]')
+    table, shared, seeds, device = trainings(load_runs([tmp_path]), lambda run: run.label)
+    assert [[cell.strip() for cell in line.split('|')[1:-1]] for line in table.splitlines()[2:]] == [
+        ['no1', 'batches of 16'], ['no2; no4', 'batches of 4'], ['no3', 'nothing to train']]
+    assert shared == 'All trainings: generated data; 7 epochs; `a.b=1`; `c=[2, 3]`.'
+    assert seeds.startswith('PCK in percent. Seeds: 0. ') and device == 'On: cpu.'
+    (training, *_) = trainings(load_runs([tmp_path / 'capeformer/table3/no2']), str)
+    assert training == 'Training: generated data; 7 epochs; batches of 4; `a.b=1`; `c=[2, 3]`.'
 
 
 def test_plots(papers, tmp_path):
@@ -123,9 +142,7 @@ def test_tables_with_the_same_rows_are_columns_of_one(tmp_path, repo):
     listed = load_papers(repo / 'configs/benchmark.yml')
     finish(tmp_path, 'benchmark/imagenet-1shot/capeformer', 0.7, train_seconds=60)
     finish(tmp_path, 'benchmark/random-5shot/capeformer', 0.6, train_seconds=120)
-    table, *notes = settings_table(listed, load_runs([tmp_path]), 'PCK@0.2').split('\n\n')
-    head, _, *lines = table.splitlines()
-    assert notes == ['Training: 7 epochs.', 'Seeds: 0.']
+    head, _, *lines = settings_table(listed, load_runs([tmp_path]), 'PCK@0.2').splitlines()
     assert [cell.strip() for cell in head.split('|')[2:6]] == ['ImageNet weights, 1 shot', 'ImageNet weights, 5 shots',
                                                                'Random weights, 1 shot', 'Random weights, 5 shots']
     cells = {line.split('|')[1].strip(): [cell.strip() for cell in line.split('|')[2:-1]] for line in lines}
