@@ -31,7 +31,7 @@ COMMANDS = dict(
     costs='count parameters and FLOPs of methods under backbones',
     complexity='parameters, FLOPs, time and memory of configs in one table',
     benchmark_labelling='measure how well few labelled images label the rest',
-    demo='generate, train, test and draw in ten minutes')
+    demo='generate, train, test and draw in 12 minutes')
 
 
 def load(name: str) -> Callable:

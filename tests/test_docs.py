@@ -128,6 +128,14 @@ def test_every_command_of_capekit_is_on_a_page():
                 and name != 'benchmark_labelling']  # it stands there as tools/analysis/labelling.py
 
 
+def test_every_command_but_one_is_a_script_as_the_readme_says():
+    same = {path.name: re.match('"""The same as `capekit (\\S+)`', path.read_text())
+            for path in (ROOT / 'tools').rglob('*.py')}
+    assert {found[1].replace('-', '_') for found in same.values() if found} == COMMANDS.keys() - {'configs'}
+    assert {name for name, found in same.items() if not found} == {
+        'check_env.py', 'setup_env.py', 'update_tables.py', 'compare_speed.py', 'cost_growth.py', 'crop_speed.py'}
+
+
 def five_flies(folder: Path) -> None:
     """What get_started begins with: a folder of images, five of them labelled."""
     rng, truth = np.random.default_rng(0), {}

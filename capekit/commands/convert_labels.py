@@ -29,7 +29,8 @@ def parse_args() -> argparse.Namespace:
     reading = parser.add_argument_group('reading')
     reading.add_argument('--category', metavar='NAME', help='name or id, where IN has several (coco, cvat, cvat-xml)')
     reading.add_argument('--skeleton-base', type=int, choices=(0, 1),
-                         help='what links count from (coco, default 0; cvat, default 1)')
+                         help="what links count from (coco, cvat; default: the file's `info`, else what its numbers "
+                              'fit, and where both do, 0 for coco, 1 for cvat)')
     reading.add_argument('--video', metavar='PATH', help='that the frames are of (dlc, dlc-h5, lp, sleap-analysis)')
     reading.add_argument('--keypoints', nargs='+', metavar='NAME',
                          help='names in order (labelme, label-studio, cvat-xml; default: by first appearance)')

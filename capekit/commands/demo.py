@@ -1,4 +1,4 @@
-"""capekit in ten minutes on two CPU cores: generate a data set, train CapeFormer on it, test it on categories it has
+"""capekit in 12 minutes on two CPU cores: generate a data set, train CapeFormer on it, test it on categories it has
 never seen, draw its predictions, and print a table of results.
 
     python tools/demo.py [--work-dir work_dirs/demo] [--data data/synthetic] [--amp]
