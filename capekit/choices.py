@@ -24,8 +24,20 @@ _NOUNS = {int: 'a whole number', float: 'a number', bool: 'True or False', str: 
 _LISTS = (Sequence, Iterable, list, tuple)
 
 
+class Rule:
+    """What an annotation asks of a value beyond its type."""
+
+    def allows(self, value: Any, others: Mapping) -> bool:
+        """Whether it holds for a value of the right type; `others` are the options beside it."""
+        raise NotImplementedError
+
+    def text(self, others: Mapping) -> str:
+        """What it asks for, for messages."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Range:
+class Range(Rule):
     """A finite number within bounds; with a `step`, one of `low`, `low + step`, `low + 2 * step`, ..."""
 
     low: float | None = None
@@ -50,7 +62,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Divides:
+class Divides(Rule):
     """A number that divides another option."""
 
     other: str
@@ -64,7 +76,7 @@ class Divides:
 
 
 @dataclass(frozen=True)
-class Ascending:
+class Ascending(Rule):
     """A list of ascending numbers, at least one, or `length` of them; equal ones only if `equal`."""
 
     length: int | None = None
@@ -79,7 +91,7 @@ class Ascending:
 
 
 @dataclass(frozen=True)
-class Length:
+class Length(Rule):
     """A list of that many items."""
 
     length: int

@@ -64,6 +64,7 @@ class Episode:
 
     @property
     def shots(self) -> int:
+        """Supports per episode, S."""
         return self.support_images.shape[1]
 
     @property

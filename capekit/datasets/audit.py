@@ -60,6 +60,7 @@ class Audit:
 
     @property
     def clean(self) -> bool:
+        """Whether nothing needs fixing."""
         return not self.problems
 
     def to_dict(self) -> dict:

@@ -55,6 +55,7 @@ class TestPlan:
 
     @property
     def shots(self) -> int:
+        """Supports per episode."""
         return self.supports.shape[1]
 
     @property

@@ -90,6 +90,7 @@ class EpisodeLoop(BaseLoop):
 
     @property
     def plan(self) -> TestPlan:
+        """The episodes that it predicts."""
         return self.dataloader.sampler.plan
 
     def run(self) -> dict:

@@ -49,6 +49,7 @@ class HeatmapNetwork(BaseModule):
         self.decoder = Deconvolutions(backbone.channels[-1], decoder_channels, outputs)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Heat maps, see the class."""
         return self.decoder(self.backbone(images)[-1])
 
 

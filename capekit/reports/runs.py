@@ -87,6 +87,7 @@ class Measured:
 
     @property
     def mean(self) -> float:
+        """Over the seeds."""
         return statistics.fmean(self.values)
 
     @property

@@ -53,6 +53,7 @@ class Row:
 
     @property
     def id(self) -> str:
+        """As `--select` names it: paper/table/row."""
         return f'{self.paper}/{self.table}/{self.name}'
 
     @property
@@ -70,6 +71,7 @@ class Run:
 
     @property
     def id(self) -> str:
+        """As `--select` names it: that of its row, and its part."""
         return '/'.join(filter(None, (self.row.id, self.part)))
 
     @property
@@ -101,6 +103,7 @@ class Papers:
 
     @staticmethod
     def runs(row: Row) -> list[Run]:
+        """The runs of a row: one, or one for each of its parts."""
         return [Run(row, part) for part in row.parts]
 
     def target(self, run: Run, reference: str) -> Run:

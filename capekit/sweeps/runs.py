@@ -67,6 +67,7 @@ class Job:
 
     @property
     def folder(self) -> Path:
+        """Work directory of the training, which rows that are the same run share."""
         return self.out / RUNS / self.name
 
     @property

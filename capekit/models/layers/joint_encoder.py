@@ -19,6 +19,7 @@ class EncoderLayer(nn.Module):
         self.feed_forward = FeedForward(channels, hidden, dropout)
 
     def forward(self, tokens: Tensor, position: Tensor, masked: Tensor | None) -> Tensor:
+        """(B, L, C) from tokens and positions (B, L, C); nothing attends to masked ones, (B, L) bool."""
         # Added before attention, so that the position also enters the value and the residual (released).
         tokens = tokens + position
         return self.feed_forward(self.self_attention(tokens, tokens, tokens, tokens, masked))

@@ -35,6 +35,7 @@ class FeedForward(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """(..., C) -> (..., C)."""
         hidden = self.dropout(self.expand(tokens).relu_())
         return self.norm(tokens + self.dropout(self.reduce(hidden)))
 
