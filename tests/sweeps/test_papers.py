@@ -5,6 +5,7 @@ from collections import defaultdict
 
 import pytest
 import torch
+from one_table import one_table
 
 from capekit.apis import init_estimator
 from capekit.engine.config import build, load_config
@@ -142,20 +143,6 @@ def test_selection(papers):
         papers.select(['capeformer/tabel3'])
 
 
-ROWS = """
-papers:
-  mine:
-    title: Mine
-    tables:
-      t:
-        title: T
-        columns: [PCK@0.2]
-        rows:
-          full: {{label: full, published: [1.0], config: {config}}}
-          less: {{label: less, published: [null], {row}}}
-"""
-
-
 @pytest.mark.parametrize(('row', 'message'), [
     ('config: none.py', 'mine/t/less: config none.py: no such file'),
     ('cofig: a.py', "mine/t/less: unknown key 'cofig'; valid: label, published, config"),
@@ -171,7 +158,8 @@ papers:
 def test_a_wrong_row_is_named(tmp_path, row, message):
     (tmp_path / 'papers.py').write_text('')
     path = tmp_path / 'mine.yml'
-    path.write_text(ROWS.format(config='papers.py', row=row))
+    path.write_text(one_table(full='label: full, published: [1.0], config: papers.py',
+                              less=f'label: less, published: [null], {row}'))
     with pytest.raises(CapekitError) as error:
         load_papers(path)
     assert message in str(error.value) and len(str(error.value).splitlines()) == 1

@@ -25,7 +25,7 @@ def small(tmp_path_factory):
     return root
 
 
-SETTINGS = """
+DATA = """
 _base_ = {base!r}
 _data = dict(data_root={root!r}, image_size=32)
 train_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False, dataset=_data,
@@ -33,6 +33,8 @@ train_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False, d
 val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=_data, sampler=dict(queries=2, episodes=2))
 test_dataloader = dict(num_workers=0, persistent_workers=False, dataset=_data, sampler=dict(queries=2, episodes=3))
 del _data
+"""
+CAPEFORMER = """
 model = dict(backbone=dict(name='resnet10t.c3_in1k', strides=(16,), weights=None),
              head=dict(channels=16, num_heads=2, hidden_channels=16))
 train_cfg = dict(max_epochs=3, val_interval=2)
@@ -41,12 +43,18 @@ default_hooks = dict(logger=dict(interval=1), checkpoint=dict(max_keep_ckpts=-1)
 
 
 @pytest.fixture(scope='session')
-def config(small, repo):
+def write_config(small, repo):
+    """A function that writes a config: a shipped one of configs/synthetic on `small`, and more lines."""
+    def write(path, base, more):
+        path.write_text(DATA.format(base=str(repo / f'configs/synthetic/{base}.py'), root=str(small)) + more)
+        return path
+    return write
+
+
+@pytest.fixture(scope='session')
+def config(small, write_config):
     """A config file that trains the smallest CapeFormer on `small`."""
-    path = small / 'config.py'
-    base = str(repo / 'configs/synthetic/capeformer_r18_synthetic_1shot.py')
-    path.write_text(SETTINGS.format(base=base, root=str(small)))
-    return path
+    return write_config(small / 'config.py', 'capeformer_r18_synthetic_1shot', CAPEFORMER)
 
 
 def run_tool(repo, name, *arguments):

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from one_table import one_table
 
 OPTIONS = [
     'image_size=32', 'model.backbone.name=resnet10t.c3_in1k', 'model.backbone.strides=[16]', 'model.head.channels=16',
@@ -51,21 +52,10 @@ def test_killed_while_training_and_resumed(tool, repo, small, tmp_path):
     assert before == {file: file.stat().st_mtime_ns for file in tmp_path.rglob('*') if file.is_file()}
 
 
-LIST = """
-papers:
-  mine:
-    title: Mine
-    tables:
-      t:
-        title: T
-        columns: [PCK@0.2]
-        rows: {row: {label: row, config: CONFIG}}
-"""
-
-
 @pytest.mark.slow
 def test_on_the_processes_of_torchrun_with_nothing_to_train(repo, small, tmp_path):
-    (tmp_path / 'mine.yml').write_text(LIST.replace('CONFIG', 'configs/synthetic/matching_lite0_synthetic_1shot.py'))
+    (tmp_path / 'mine.yml').write_text(one_table(
+        row='label: row, config: configs/synthetic/matching_lite0_synthetic_1shot.py'))
     options = ['image_size=32', 'model.backbone.weights=None', *(one for one in OPTIONS if one.startswith('test_'))]
     arguments = [tmp_path / 'mine.yml', '--seeds', 2, '--data-root', small, '--out', tmp_path, '--cfg-options',
                  *options]

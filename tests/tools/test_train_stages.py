@@ -6,13 +6,6 @@ import pytest
 import torch
 
 SETTINGS = """
-_base_ = {base!r}
-_data = dict(data_root={root!r}, image_size=32)
-train_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False, dataset=_data,
-                        sampler=dict(episodes_per_category=4))
-val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=_data, sampler=dict(queries=2, episodes=2))
-test_dataloader = dict(num_workers=0, persistent_workers=False, dataset=_data, sampler=dict(queries=2, episodes=3))
-del _data
 model = dict(backbone=dict(name='resnet10t.c3_in1k', strides=(16,)),
              head=dict(channels=16, num_heads=2, hidden_channels=16, num_slots=20))
 train_cfg = dict(max_epochs=6, val_interval=3)
@@ -22,11 +15,8 @@ default_hooks = dict(logger=dict(interval=1), checkpoint=dict(max_keep_ckpts=-1)
 
 
 @pytest.fixture
-def staged(small, repo, tmp_path):
-    path = tmp_path / 'staged.py'
-    path.write_text(SETTINGS.format(base=str(repo / 'configs/synthetic/edgecape_r18_synthetic_1shot.py'),
-                                    root=str(small)))
-    return path
+def staged(write_config, tmp_path):
+    return write_config(tmp_path / 'staged.py', 'edgecape_r18_synthetic_1shot', SETTINGS)
 
 
 def _weights(path):

@@ -71,18 +71,23 @@ def test_the_balanced_form_is_least_for_few_edges_either_way():
         torch.testing.assert_close(sparsity(8 * structure, valid), sparsity(structure, valid))
 
 
+def thinned(logits, valid):
+    """The structure after 200 steps on the balanced form alone."""
+    optimizer = torch.optim.Adam([logits], lr=0.1)
+    for _ in range(200):
+        optimizer.zero_grad()
+        sparsity(logits.softmax(-1), valid).mean().backward()
+        optimizer.step()
+    return logits.softmax(-1)
+
+
 def test_the_balanced_form_leaves_a_graph_that_passes_nothing():
     """From near the identity, which a form that counts a keypoint's own share would make its minimum."""
     torch.manual_seed(0)
     logits = (torch.randn(1, 10, 10) + 5 * torch.eye(10)).requires_grad_()
     valid = torch.ones(1, 10, dtype=torch.bool)
     assert logits.softmax(-1).diagonal(dim1=1, dim2=2).mean() > 0.85
-    optimizer = torch.optim.Adam([logits], lr=0.1)
-    for _ in range(200):
-        optimizer.zero_grad()
-        sparsity(logits.softmax(-1), valid).mean().backward()
-        optimizer.step()
-    structure = logits.softmax(-1)
+    structure = thinned(logits, valid)
     assert structure.diagonal(dim1=1, dim2=2).max() < 0.05
     assert structure_edges(structure).any(-1).all()
 
@@ -91,12 +96,7 @@ def test_the_balanced_form_thins_a_structure_without_a_hub():
     torch.manual_seed(0)
     logits, valid = torch.randn(1, 10, 10, requires_grad=True), torch.ones(1, 10, dtype=torch.bool)
     before = edge_density(logits.softmax(-1), valid)
-    optimizer = torch.optim.Adam([logits], lr=0.1)
-    for _ in range(200):
-        optimizer.zero_grad()
-        sparsity(logits.softmax(-1), valid).mean().backward()
-        optimizer.step()
-    structure = logits.softmax(-1)
+    structure = thinned(logits, valid)
     assert edge_density(structure, valid) < 0.5 * before
     assert structure.sum(1).max() < 4  # of 10 that one keypoint could have
 
