@@ -112,20 +112,24 @@ def read_json(path: str | os.PathLike) -> Any:
         raise CapekitError(f'{path}: invalid JSON ({error})') from None
 
 
-def check_unpacked_size(path: str | os.PathLike) -> None:
+def check_unpacked_size(path: str | os.PathLike, member: str | None = None) -> None:
     """Refuse a zip archive (.pth, .npz) that declares more content than `UNPACKED_LIMIT` and than its own size.
 
     What is not an archive passes: its reader will say what is wrong with it.
+
+    Args:
+        path: the file.
+        member: the only one that will be unpacked; None = all.
 
     Raises:
         CapekitError: too much content, or a damaged archive.
     """
     with open(path, 'rb') as file:
-        if file.read(2) != b'PK':
+        if file.read(2) != b'PK' and not zipfile.is_zipfile(file):
             return
     try:
         with zipfile.ZipFile(path) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
+            unpacked = sum(entry.file_size for entry in archive.infolist() if member in (None, entry.filename))
     except Exception as error:  # a damaged file may fail in any way
         raise CapekitError(f'{path}: a damaged archive ({error})') from None
     try:

@@ -2,12 +2,13 @@
 
 import os
 import re
+import shutil
 import tempfile
 import zipfile
 
 from capekit.datasets.coco import read_annotation_file
 from capekit.errors import CapekitError
-from capekit.files import write_json
+from capekit.files import check_unpacked_size, write_json
 
 from .coco import from_content, to_content
 from .format import BARE, BOXES, CATEGORY, EMPTY, HIDE, LINKS, SEVERAL, SIZES, Format
@@ -45,8 +46,9 @@ def _from_zip(path: str, subset: str | None) -> dict:
                                    'annotations/person_keypoints_<subset>.json; choose one (subset=, --subset)')
             name = found[subset or next(iter(found))]
             extracted = os.path.join(folder, 'annotations.json')
-            with open(extracted, 'wb') as target:
-                target.write(file.read(name))
+            check_unpacked_size(path, name)
+            with file.open(name) as source, open(extracted, 'wb') as target:
+                shutil.copyfileobj(source, target)  # piece by piece, and no more than was declared
             try:
                 return read_annotation_file(extracted)[0]
             except CapekitError as error:

@@ -1,6 +1,7 @@
 """COCO and CVAT's COCO: pycocotools, sleap-io and our own data set read what we write; the numbering of links."""
 
 import json
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -194,6 +195,38 @@ def test_cvat_file_and_zip(flies, tmp_path):
         read(tmp_path / 'export.zip', 'cvat', subset='Train')
     with pytest.raises(CapekitError, match='subset='):
         read(tmp_path / 'labels.json', 'cvat', subset='Train')
+
+
+@pytest.mark.parametrize('before', [b'', b'#!/bin/sh\n'], ids=['plain', 'with something before it'])
+def test_a_zip_file_that_unpacks_to_far_more_than_it_is_is_refused(before, tmp_path, monkeypatch):
+    path = tmp_path / 'export.zip'
+    path.write_bytes(before)
+    with zipfile.ZipFile(path, 'a', zipfile.ZIP_DEFLATED) as file:
+        file.writestr('annotations/person_keypoints_default.json', ' ' * 2 ** 24 + '{}')
+    monkeypatch.setenv('CAPEKIT_MAX_UNPACKED_GIB', '0.01')
+    with pytest.raises(CapekitError, match=r'export\.zip: 0\.0 MB that unpacks to 16\.8 MB is refused.*_UNPACKED_GIB'):
+        read(path, 'cvat')
+
+
+def test_a_zip_file_that_states_less_than_it_holds_is_not_unpacked_further(tmp_path, monkeypatch):
+    path = tmp_path / 'export.zip'
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as file:
+        file.writestr('annotations/person_keypoints_default.json', ' ' * 2 ** 26)
+    path.write_bytes(path.read_bytes().replace((2 ** 26).to_bytes(4, 'little'), (100).to_bytes(4, 'little')))
+    tracemalloc.start()
+    with pytest.raises(CapekitError, match=r'export\.zip: cannot be read as a zip file'):
+        read(path, 'cvat')
+    assert tracemalloc.get_traced_memory()[1] < 2 ** 24
+    tracemalloc.stop()
+
+
+def test_the_images_of_an_export_do_not_count(flies, tmp_path, monkeypatch):
+    write(tmp_path / 'labels.json', 'cvat', flies)
+    with zipfile.ZipFile(tmp_path / 'export.zip', 'w', zipfile.ZIP_DEFLATED) as file:
+        file.write(tmp_path / 'labels.json', 'annotations/person_keypoints_default.json')
+        file.writestr('images/default/a.bmp', bytes(2 ** 24))
+    monkeypatch.setenv('CAPEKIT_MAX_UNPACKED_GIB', '0.01')
+    assert len(read(tmp_path / 'export.zip', 'cvat')) == 3
 
 
 def test_real_annotations_come_back(shared, tmp_path):
