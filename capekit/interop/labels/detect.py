@@ -1,7 +1,6 @@
 """Which format a file has, where its content leaves no doubt."""
 
 import csv
-import json
 import logging
 import os
 import zipfile
@@ -11,6 +10,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from capekit.errors import CapekitError
+from capekit.files import read_json
 
 from .long_csv import HEADER
 
@@ -56,8 +56,8 @@ def _file(path: Path) -> list[str]:
 
 def _json(path: Path) -> list[str]:
     try:
-        content = json.loads(path.read_bytes())
-    except ValueError:
+        content = read_json(path)
+    except CapekitError:
         return []
     if isinstance(content, list):
         tasks = bool(content) and all(isinstance(task, dict) and 'data' in task for task in content)
