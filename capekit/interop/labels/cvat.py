@@ -53,8 +53,10 @@ def _from_zip(path: str, subset: str | None) -> dict:
                 return read_annotation_file(extracted)[0]
             except CapekitError as error:
                 raise CapekitError(f'{name}{str(error).removeprefix(extracted)}') from None
-    except (OSError, zipfile.BadZipFile, RuntimeError) as error:  # RuntimeError: it has a password
-        raise CapekitError(f'cannot be read as a zip file ({error})') from None
+    except CapekitError:
+        raise
+    except Exception as error:  # a damaged file may fail in any way
+        raise CapekitError(f'cannot be read as a zip file ({type(error).__name__}: {error})') from None
 
 
 def write_cvat(path: str, labels: LabelSet) -> None:

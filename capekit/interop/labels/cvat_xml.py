@@ -1,5 +1,6 @@
 """CVAT's own XML, `CVAT for images 1.1`: skeletons of points."""
 
+import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -11,6 +12,8 @@ from .format import CATEGORY, EMPTY, HIDE, SEVERAL, SIZES, Format, announce, num
 from .grouping import Marks
 from .labelset import HIDDEN, VISIBLE, LabelledImage, LabelSet
 from .sizes import needed_size
+
+NO_XML = re.compile('[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 
 
 def read_cvat_xml(path: str, *, category: str | None = None, keypoints: list[str] | None = None) -> LabelSet:
@@ -85,6 +88,9 @@ def write_cvat_xml(path: str, labels: LabelSet) -> None:
                     skeleton, 'points', label=name, source='manual', occluded=str(int(visibility == HIDDEN)),
                     outside=str(int(absent)), points='0,0' if absent else f'{xy[0]!r},{xy[1]!r}', z_order='0')
     ElementTree.indent(root)
+    odd = NO_XML.search(ElementTree.tostring(root, encoding='unicode'))
+    if odd is not None:
+        raise CapekitError(f'{path}: a name has {odd[0]!r}, which is no character that this format can hold')
     with atomic_write(path) as file:
         ElementTree.ElementTree(root).write(file, encoding='utf-8', xml_declaration=True)
 

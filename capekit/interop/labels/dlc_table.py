@@ -99,8 +99,10 @@ def to_table(path: str, labels: LabelSet, scorer: str, folder: str | None, likel
         individuals: one group of columns for each, from `individuals_of`; None for the layout without.
 
     Raises:
-        CapekitError: frames of several videos, or frames and images.
+        CapekitError: no keypoints, frames of several videos, or frames and images.
     """
+    if not labels.keypoints:
+        raise CapekitError(f'{path}: the labels have no keypoints, and the columns of this format are keypoints')
     videos = {image.file for image in labels.images if image.frame is not None}
     if videos and (len(videos) > 1 or any(image.frame is None for image in labels.images)):
         raise CapekitError(f'{path}: one table is of the frames of one video or of images; the labels are of '
@@ -122,8 +124,6 @@ def to_table(path: str, labels: LabelSet, scorer: str, folder: str | None, likel
         if outside is not None:
             announce(f"{path}: DeepLabCut expects names such as labeled-data/VIDEO/{rows[0].split('/')[-1]}; "
                      f'{outside} is written as it is (folder=, --folder labeled-data/VIDEO puts them there)')
-    values = np.full((len(images), len(columns)), np.nan)
-    width = len(coords) * len(labels.keypoints)
     slots = animal_slots(labels, individuals)
     values = np.full((len(images), len(columns)), np.nan)
     width = len(coords) * len(labels.keypoints)

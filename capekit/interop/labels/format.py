@@ -97,7 +97,7 @@ def number(value: Any, where: str) -> float:
         return float('nan')
     try:
         result = float('x' if isinstance(value, bool) else value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise CapekitError(f'{where}: {value!r} is not a number') from None
     if np.isinf(result):
         raise CapekitError(f'{where}: {value!r} is not a finite number')

@@ -45,7 +45,7 @@ def read(path: str | os.PathLike, format: str, images: str | os.PathLike | None 
         labels = chosen.read(path, **options)
     except CapekitError as error:
         raise CapekitError(str(error) if str(error).startswith(path) else f'{path}: {error}') from None
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
         # Readers check what people get wrong; this is a file in which, say, a list stands for a name.
         raise CapekitError(f'{path}: not a file of the format {chosen.title} ({type(error).__name__}: {error})'
                            ) from error
@@ -77,8 +77,8 @@ def write(path: str | os.PathLike, format: str, labels: LabelSet, overwrite: boo
     try:
         chosen.write(path, labels, **options)
     except UnicodeEncodeError as error:
-        raise CapekitError(f'{path}: {chosen.name} has no place for a name that is not UTF-8, such as {error.object!a}'
-                           ) from None
+        raise CapekitError(f'{path}: a name has {error.object[error.start]!r}, which is no character that this format '
+                           'can hold') from None
 
 
 def check_libraries(format: str) -> None:

@@ -24,7 +24,7 @@ def opened(path: str, what: str) -> Iterator[Any]:
             yield file
     except CapekitError:
         raise
-    except (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
+    except Exception as error:  # a damaged file may fail in any way
         raise CapekitError(f'not {what} ({type(error).__name__}: {error})') from None
 
 

@@ -5,13 +5,16 @@ Pixels are capekit's: (0, 0) is the centre of an image's first pixel.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, cast
 
 import numpy as np
 
 from capekit.errors import CapekitError
 
 ABSENT, HIDDEN, VISIBLE = 0, 1, 2
+LARGEST = 2 ** 31 - 1
+"""No image side or frame number is larger."""
 
 
 @dataclass(eq=False)
@@ -46,6 +49,8 @@ class Animal:
         labelled = ~np.isnan(self.points).any(axis=1)
         if np.isinf(self.points).any():
             raise CapekitError('a point has infinite coordinates')
+        if np.isnan(self.points[~labelled]).sum() < 2 * (~labelled).sum():
+            raise CapekitError('a point has only one of x and y')
         self.points[~labelled] = np.nan
         given: Any = self.visibility
         self.visibility = self._per_keypoint(
@@ -64,6 +69,11 @@ class Animal:
             self.box = np.array(self.box, dtype=np.float64)
             if self.box.shape != (4,) or not np.isfinite(self.box).all():
                 raise CapekitError(f'box is {self.box.tolist()}; expected x, y, width, height')
+        for what, kind, expected in (('score', Real, 'a number'), ('name', str, 'text'), ('status', str, 'text'),
+                                     ('rank', Integral, 'a whole number')):
+            value = getattr(self, what)
+            if value is not None and not isinstance(value, kind):
+                raise CapekitError(f'{what} is {value!r}; expected {expected}')
 
     @property
     def labelled(self) -> np.ndarray:
@@ -74,6 +84,8 @@ class Animal:
         values = np.array(values, dtype=dtype)
         if values.shape != (len(self.points),):
             raise CapekitError(f'{what} have shape {values.shape}; expected ({len(self.points)},), one per keypoint')
+        if np.isinf(values).any():
+            raise CapekitError(f'{what} are {values.tolist()}; expected finite numbers, or NaN')
         return values
 
 
@@ -89,9 +101,27 @@ class LabelledImage:
     frame: int | None = None
     """Number of the frame from 0, None for an image file."""
 
+    def __post_init__(self):
+        frame, size = cast(Any, self.frame), cast(Any, self.size)
+        if frame is not None and not (isinstance(frame, (int, np.integer)) and 0 <= frame <= LARGEST):
+            raise CapekitError(f'{self.file}: frame {frame!r} is not a whole number from 0')
+        if size is not None:
+            if not all(isinstance(side, (int, float, np.integer)) and 1 <= side <= LARGEST and side % 1 == 0
+                       for side in size):
+                raise CapekitError(f'{self}: its size is {size!r}; expected width and height in whole pixels')
+            width, height = size
+            self.size = int(width), int(height)
+
     @property
     def key(self) -> tuple[str, int | None]:
         return self.file, self.frame
+
+    def add(self, points: np.ndarray, **fields: Any) -> None:
+        """Append an `Animal` with these fields; what is wrong with it is said of this image."""
+        try:
+            self.animals.append(Animal(points, **fields))
+        except CapekitError as error:
+            raise CapekitError(f'{self}: {error}') from None
 
     def __str__(self) -> str:
         return self.file if self.frame is None else f'{self.file}, frame {self.frame}'

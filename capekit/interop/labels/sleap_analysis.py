@@ -10,7 +10,7 @@ from capekit.errors import CapekitError
 from .dlc_table import animal_slots, individuals_of
 from .format import EMPTY, FRAMES, LINKS, NAMES, SCORE, SCORES, SEVERAL, Format
 from .hdf5 import opened, text, write_whole
-from .labelset import Animal, LabelledImage, LabelSet
+from .labelset import LabelledImage, LabelSet
 
 # The axes of the arrays as SLEAP writes them; sleap-io states others in `dims`.
 _DIMS = dict(tracks=('track', 'xy', 'node', 'frame'), point_scores=('track', 'node', 'frame'),
@@ -38,9 +38,8 @@ def read_analysis(path: str, *, video: str | None = None) -> LabelSet:
             image = LabelledImage(name.replace('\\', '/'), frame=frame)
             for place in np.flatnonzero(~np.isnan(tracked).all(axis=(1, 2))).tolist():
                 values, score = scores[frame, place], float(animal_scores[frame, place])
-                image.animals.append(Animal(
-                    tracked[place], scores=None if np.isnan(values).all() else values,
-                    score=None if np.isnan(score) else score, name=tracks[place] if tracks else None))
+                image.add(tracked[place], scores=None if np.isnan(values).all() else values,
+                          score=None if np.isnan(score) else score, name=tracks[place] if tracks else None)
             images.append(image)
         return LabelSet(images, names, links)
 

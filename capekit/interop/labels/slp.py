@@ -10,7 +10,7 @@ from capekit.errors import CapekitError
 
 from .format import BARE, CATEGORY, EMPTY, FRAMES, LINKS, NAMES, SCORE, SCORES, SEVERAL, SIZES, Format, announce
 from .hdf5 import opened, text, write_whole
-from .labelset import Animal, LabelledImage, LabelSet
+from .labelset import LabelledImage, LabelSet
 
 FORMAT_ID = 1.2
 CENTRES_SINCE = 1.1  # before, (0, 0) was the corner of the first pixel
@@ -61,10 +61,9 @@ def _read(path: str, file: Any) -> LabelSet:
             unseen += int(gone.sum())
             xy[gone] = np.nan
             score = float(instance['score'])
-            image.animals.append(Animal(
-                xy, scores=rows['score'] if kind == PREDICTED else None,
-                score=score if kind == PREDICTED and not np.isnan(score) else None,
-                name=tracks[int(instance['track'])] if instance['track'] >= 0 else None))
+            image.add(xy, scores=rows['score'] if kind == PREDICTED else None,
+                      score=score if kind == PREDICTED and not np.isnan(score) else None,
+                      name=tracks[int(instance['track'])] if instance['track'] >= 0 else None)
     if unseen:
         announce(f'{path}: {unseen} points are marked as not visible in SLEAP; read as not labelled')
     return LabelSet(list(images.values()), [metadata['nodes'][node]['name'] for node in nodes], links,

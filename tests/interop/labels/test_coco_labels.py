@@ -108,6 +108,10 @@ def test_our_own_files_say_what_links_count_from(flies, tmp_path, announced):
     (lambda d: d['annotations'][0].update(keypoints=[1, 2, 2]), 'annotation 100 has 3 keypoint values; expected'),
     (lambda d: d['annotations'][0].update(keypoints=[1, 2, 5] * 3), r'annotation 100 has v = \[5.0'),
     (lambda d: d['annotations'][0].update(keypoints=['a', 2, 2] * 3), "annotation 100: 'a' is not a number"),
+    (lambda d: d['annotations'][0].update(keypoints=[10 ** 400, 2, 2] * 3), 'annotation 100: 10+ is not a number'),
+    (lambda d: d['categories'][0].update(skeleton=[[0, 10 ** 20]]), 'OverflowError'),
+    (lambda d: d['annotations'][0].update(animal=5), 'annotation 100: name is 5; expected text'),
+    (lambda d: d['images'][0].update(frame='1'), "frame '1' is not a whole number"),
     (lambda d: d['annotations'][0].update(bbox=[1, 2]), r'annotation 100 has bbox \[1, 2\]'),
     (lambda d: d['annotations'][0].update(keypoint_scores=[1]), r'annotation 100: scores have shape \(1,\)'),
     (lambda d: d['annotations'][0].update(image_id=7), 'annotation 100 is of image 7'),
@@ -218,6 +222,18 @@ def test_a_zip_file_that_states_less_than_it_holds_is_not_unpacked_further(tmp_p
         read(path, 'cvat')
     assert tracemalloc.get_traced_memory()[1] < 2 ** 24
     tracemalloc.stop()
+
+
+def test_a_damaged_zip_file_is_one_line(flies, tmp_path):
+    write(tmp_path / 'labels.json', 'cvat', flies)
+    path = tmp_path / 'export.zip'
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as file:
+        file.write(tmp_path / 'labels.json', 'annotations/person_keypoints_default.json')
+    whole, start = path.read_bytes(), 30 + len('annotations/person_keypoints_default.json')
+    for place in range(start, start + 200):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1:])
+        with pytest.raises(CapekitError, match=r'export\.zip: '):
+            read(path, 'cvat')
 
 
 def test_the_images_of_an_export_do_not_count(flies, tmp_path, monkeypatch):

@@ -38,6 +38,22 @@ def test_wrong_calls_are_one_line(call, message, tmp_path):
         call(tmp_path)
 
 
+@pytest.mark.parametrize(('format', 'name'), [
+    *((format, name) for format in ('dlc', 'csv', 'cvat-xml') for name in ('caf\udce9', '\ud800')),
+    ('cvat-xml', 'a\x1b'), ('cvat-xml', '\uffff')])
+def test_names_that_a_file_cannot_hold_are_one_line(format, name, tmp_path):
+    labels = LabelSet([LabelledImage(f'{name}.png', (9, 9), [Animal([[1, 2]])])], ['x'])
+    with pytest.raises(CapekitError, match=r'x: a name has .* no character'):
+        write(tmp_path / 'x', format, labels)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('format', ['dlc', 'lp'])
+def test_tables_need_keypoints(format, tmp_path):
+    with pytest.raises(CapekitError, match='x: the labels have no keypoints'):
+        write(tmp_path / 'x', format, LabelSet([LabelledImage('a.png')], []))
+
+
 def test_an_existing_file_stays(flies, tmp_path):
     (tmp_path / 'labels.json').write_text('mine')
     with pytest.raises(CapekitError, match=r'labels\.json: is there already'):
@@ -58,7 +74,8 @@ def test_detects_what_it_wrote(format, flies, tmp_path):
 
 @pytest.mark.parametrize(('name', 'data', 'message'), [
     ('a.h5', b'\x89HDF\r\n\x1a\n', 'may be sleap-analysis or dlc-h5'), ('a.json', b'{}', 'no format that is known'),
-    ('a.json', b'{', 'no format'), ('a.csv', b'x,y\n', 'no format'), ('a.csv', b'', 'no format'),
+    ('a.json', b'{', 'no format'),
+    ('a.json', b'[' * 10 ** 5, 'no format'), ('a.csv', b'x,y\n', 'no format'), ('a.csv', b'', 'no format'),
     ('a.json', b'{"images": 1, "annotations": 2, "categories": 3}', 'no format'), ('a.json', b'[]', 'no format'),
     ('a.xml', b'<x/>', 'no format'), ('a.png', b'\x89PNG\xff', 'no format')])
 def test_does_not_guess(name, data, message, tmp_path):
@@ -105,6 +122,18 @@ def test_command_ends_with_one_line(repo, tmp_path):
     (lambda: Animal([[1, 2]], [3]), 'valid: 0, 1, 2'),
     (lambda: Animal([[1, 2]], scores=[1, 2]), r'scores have shape \(2,\)'),
     (lambda: Animal([[1, 2]], box=[1, 2]), 'expected x, y, width, height'),
+    (lambda: Animal([[1, np.nan]]), 'only one of x and y'),
+    (lambda: Animal([[1, 2]], scores=[np.inf]), r'scores are \[inf\]; expected finite numbers'),
+    (lambda: Animal([[1, 2]], score='high'), "score is 'high'; expected a number"),
+    (lambda: Animal([[1, 2]], name=5), 'name is 5; expected text'),
+    (lambda: Animal([[1, 2]], status=5), 'status is 5; expected text'),
+    (lambda: Animal([[1, 2]], rank=1.5), 'rank is 1.5; expected a whole number'),
+    (lambda: LabelledImage('a', (60, '40')), r"a: its size is \(60, '40'\); expected width and height in whole pixels"),
+    (lambda: LabelledImage('a', ([60], 40)), 'a: its size is'), (lambda: LabelledImage('a', (60, 0)), 'its size is'),
+    (lambda: LabelledImage('a', (60, 40.5)), 'its size is'), (lambda: LabelledImage('a', (np.nan, 40)), 'its size is'),
+    (lambda: LabelledImage('a', frame=-1), 'a: frame -1 is not a whole number from 0'),
+    (lambda: LabelledImage('a', frame=10 ** 20), 'is not a whole number'),
+    (lambda: LabelledImage('a', frame='1'), "frame '1' is not"),
     (lambda: LabelSet([], ['a', 'a']), "the keypoint name 'a' appears twice"),
     (lambda: LabelSet([], ['a'], [[0, 1]]), 'links go from 0 to 1; expected 0 to 0'),
     (lambda: LabelSet([LabelledImage('a'), LabelledImage('a')], []), 'a appears twice'),

@@ -160,3 +160,41 @@ def test_other_files_are_one_line(format, message, tmp_path, h5py):
         file['other'] = 1
     with pytest.raises(CapekitError, match=message):
         read(tmp_path / 'labels', format)
+
+
+@pytest.mark.parametrize(('name', 'value', 'message'), [
+    ('tracks', np.inf, 'clip.mp4, frame 0: a point has infinite coordinates'),
+    ('tracks', np.nan, 'clip.mp4, frame 0: a point has only one of x and y'),
+    ('point_scores', np.inf, 'clip.mp4, frame 0: scores are .*inf.*; expected finite numbers')])
+def test_numbers_of_an_analysis_file_that_are_none_are_named(name, value, message, clip, tmp_path, h5py):
+    write(tmp_path / 'clip.h5', 'sleap-analysis', clip)
+    with h5py.File(tmp_path / 'clip.h5', 'a') as file:
+        file[name][(0,) * file[name].ndim] = value
+    with pytest.raises(CapekitError, match=rf'clip\.h5: {message}'):
+        read(tmp_path / 'clip.h5', 'sleap-analysis')
+
+
+def test_points_outside_the_image_stay_where_they_are(clip, tmp_path, h5py):
+    clip.images[0].animals[0].points[0] = -5, 1000
+    write(tmp_path / 'clip.h5', 'sleap-analysis', clip)
+    back = read(tmp_path / 'clip.h5', 'sleap-analysis')
+    assert back.images[0].animals[0].points[0].tolist() == [-5, 1000]
+
+
+@pytest.mark.parametrize(('format', 'place', 'name'), [('slp', 'metadata', 'json'),
+                                                       ('sleap-analysis', 'tracks', 'dims')])
+def test_json_that_is_very_deep_is_one_line(format, place, name, clip, tmp_path, h5py):
+    write(tmp_path / 'labels', format, clip)
+    with h5py.File(tmp_path / 'labels', 'a') as file:
+        file[place].attrs[name] = '[' * 50_000
+    with pytest.raises(CapekitError, match='labels: not an? .*RecursionError'):
+        read(tmp_path / 'labels', format)
+
+
+def test_an_analysis_file_that_states_more_than_memory_holds_is_one_line(clip, tmp_path, h5py):
+    write(tmp_path / 'clip.h5', 'sleap-analysis', clip)
+    with h5py.File(tmp_path / 'clip.h5', 'a') as file:
+        del file['tracks']
+        file.create_dataset('tracks', (2, 2, 3, 2 ** 50), 'f8', chunks=(2, 2, 3, 16))
+    with pytest.raises(CapekitError, match=r'clip\.h5: not an analysis file of SLEAP .*MemoryError'):
+        read(tmp_path / 'clip.h5', 'sleap-analysis')
