@@ -101,15 +101,36 @@ def read_json(path: str | os.PathLike) -> Any:
     Raises:
         CapekitError: it cannot be read, or is not JSON.
     """
+    with _named(path), open(path, encoding='utf-8-sig') as file:
+        return json.load(file)
+
+
+def read_json_lines(path: str | os.PathLike) -> list:
+    """The content of a file with JSON on every line.
+
+    Raises:
+        CapekitError: it cannot be read, or a line is not JSON.
+    """
+    with _named(path), open(path, encoding='utf-8') as file:
+        lines = file.read().splitlines()
+    result = []
+    for number, line in enumerate(lines, 1):
+        with _named(f'{path}, line {number}'):
+            result.append(json.loads(line))
+    return result
+
+
+@contextmanager
+def _named(what: str | os.PathLike) -> Iterator[None]:
+    """Errors of reading JSON as one line that begins with `what`."""
     try:
-        with open(path, encoding='utf-8-sig') as file:
-            return json.load(file)
+        yield
     except OSError as error:
-        raise CapekitError(f'{path}: cannot be read ({error.strerror or error})') from None
+        raise CapekitError(f'{what}: cannot be read ({error.strerror or error})') from None
     except json.JSONDecodeError as error:
-        raise CapekitError(f'{path}: invalid JSON at line {error.lineno}, column {error.colno}: {error.msg}') from None
+        raise CapekitError(f'{what}: invalid JSON at line {error.lineno}, column {error.colno}: {error.msg}') from None
     except (ValueError, RecursionError) as error:  # not UTF-8, a number of thousands of digits, a very deep list
-        raise CapekitError(f'{path}: invalid JSON ({error})') from None
+        raise CapekitError(f'{what}: invalid JSON ({error})') from None
 
 
 def check_unpacked_size(path: str | os.PathLike, member: str | None = None) -> None:

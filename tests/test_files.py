@@ -5,7 +5,7 @@ import os
 import pytest
 
 from capekit.errors import CapekitError
-from capekit.files import atomic_write, check_writable, read_json, remove_partial
+from capekit.files import atomic_write, check_writable, read_json, read_json_lines, remove_partial
 
 
 def test_an_error_leaves_what_was_there(tmp_path):
@@ -53,3 +53,15 @@ def test_a_json_file_that_cannot_be_read_is_named(tmp_path, content, message):
 def test_a_byte_order_mark_is_no_content(tmp_path):
     (tmp_path / 'some.json').write_bytes(b'\xef\xbb\xbf{"a": 1}')
     assert read_json(tmp_path / 'some.json') == {'a': 1}
+
+
+def test_a_line_that_is_not_json_is_named(tmp_path):
+    path = tmp_path / 'some.json'
+    path.write_text('{"a": 1}\n[2]\n')
+    assert read_json_lines(path) == [{'a': 1}, [2]]
+    for line, message in (('{"a', 'invalid JSON at line 1, column 2'), ('[' * 10 ** 5, 'invalid JSON [(].*recursion')):
+        path.write_text(f'{{"a": 1}}\n{line}\n')
+        with pytest.raises(CapekitError, match=f'some.json, line 2: {message}'):
+            read_json_lines(path)
+    with pytest.raises(CapekitError, match='none: cannot be read'):
+        read_json_lines(tmp_path / 'none')

@@ -7,7 +7,6 @@ never seen, draw its predictions, and print a table of results.
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from capekit.engine.config import load_config
 from capekit.evaluation import evaluate
 from capekit.evaluation.baselines import copy_support
 from capekit.evaluation.report import methods_table
-from capekit.files import atomic_write, write_json
+from capekit.files import atomic_write, read_json, write_json
 
 CONFIG = 'configs/synthetic/capeformer_r18_synthetic_1shot.py'
 SHOTS = (1, 5)
@@ -59,7 +58,7 @@ def results(work_dir: Path, data: Path, sampler) -> dict:
     for shots in SHOTS:
         plan = released_test_plan(dataset, shots, sampler.queries, sampler.episodes, sampler.seed)
         baseline = evaluate(dataset, plan, copy_support(dataset, plan.rows))
-        report = json.loads((work_dir / f'test_{shots}shot.json').read_text())
+        report = read_json(work_dir / f'test_{shots}shot.json')
         records += [dict(method=name, shots=shots, rows=content['rows'], metrics=content['overall']['metrics'])
                     for name, content in (('copy the support', baseline), ('CapeFormer', report))]
     return dict(categories=len(dataset.categories), records=records)

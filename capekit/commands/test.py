@@ -9,7 +9,6 @@ alone, however many shots training used.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from capekit.apis import init_estimator
@@ -19,7 +18,7 @@ from capekit.engine.runner import build_runner
 from capekit.errors import CapekitError
 from capekit.evaluation.dump import save_predictions
 from capekit.evaluation.report import text_table
-from capekit.files import check_writable, write_json
+from capekit.files import check_writable, read_json, write_json
 
 
 def parse_args() -> argparse.Namespace:
@@ -108,7 +107,7 @@ def report_path(usual: Path, source: dict) -> Path:
     if not usual.is_file():
         return usual
     try:
-        before = json.loads(usual.read_text(encoding='utf-8'))['source']
+        before = read_json(usual)['source']
         differing = [name for name in ('instances', 'episodes', 'seed', 'queries')
                      if before.get(name) != source.get(name)]
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -43,4 +43,7 @@ def read_model(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise CapekitError(f'model {path}: damaged ({error})') from None
     if FORMAT not in header:
         raise CapekitError(f'model {path}: not written by CapeInferencer.save of this version; fit again')
-    return tensors, json.loads(header[FORMAT])
+    try:
+        return tensors, json.loads(header[FORMAT])
+    except (ValueError, RecursionError) as error:
+        raise CapekitError(f'model {path}: damaged ({error})') from None

@@ -10,14 +10,13 @@ docs/runs/papers: `<!-- table: papers/capeformer/table3 -->`. `benchmark/METRIC`
 and `benchmark` say what the numbers of all these tables are based on.
 """
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from capekit.errors import CapekitError
 from capekit.evaluation.report import methods_table
-from capekit.files import atomic_write
+from capekit.files import atomic_write, read_json
 from capekit.reports.benchmark import settings_table
 from capekit.reports.complexity import complexity_table, costs_table
 from capekit.reports.runs import load_runs
@@ -78,7 +77,6 @@ def _table(root: Path, page: Path, name: str) -> str:
                            f'{", ".join(f"{listed}, {listed}/..." for listed in LISTS)}')
     file, make = TABLES[name]
     path = root / RUNS / file
-    try:
-        return make(json.loads(path.read_text())).rstrip()
-    except FileNotFoundError:
-        raise CapekitError(f'{page}: table {name!r} is made of {path}, which is missing') from None
+    if not path.is_file():
+        raise CapekitError(f'{page}: table {name!r} is made of {path}, which is missing')
+    return make(read_json(path)).rstrip()

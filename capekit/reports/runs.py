@@ -1,6 +1,5 @@
 """The JSON files that `capekit sweep` leaves, one per finished run."""
 
-import json
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 
 from capekit.choices import refuse_invalid
 from capekit.errors import CapekitError
-from capekit.files import read_json
+from capekit.files import read_json, read_json_lines
 
 FORMAT = 1
 NEEDED: dict[str, Any] = dict(paper=str, table=str, row=str, part=str, label=str, data=dict, schedule=str, config=str,
@@ -70,7 +69,7 @@ class FinishedRun:
         if path is None or not path.is_file():
             return [], []
         factor = 100 if metric.startswith(PERCENT) else 1
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        lines = read_json_lines(path)
         points = [(line.get('epoch', line.get('step')), factor * line[metric]) for line in lines if metric in line]
         return [epoch for epoch, _ in points], [value for _, value in points]
 

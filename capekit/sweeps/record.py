@@ -1,6 +1,5 @@
 """What is kept of a finished run: one JSON, from which tables are made."""
 
-import json
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +13,7 @@ from capekit.datasets.dataset import MP100Dataset
 from capekit.engine.config import build
 from capekit.engine.costs import count_flops, count_parameters
 from capekit.engine.provenance import provenance
+from capekit.files import read_json, read_json_lines
 from capekit.registry import DATASETS
 from capekit.sweeps.papers import MEAN
 
@@ -32,7 +32,7 @@ def record(job: 'Job', trained: dict, tested: dict) -> dict:
     is `test_seconds` over all queries: neither report nor log holds the network's time alone, so the command's start,
     images, supports and scoring are in it.
     """
-    report = json.loads(job.test.with_suffix('.json').read_text())
+    report = read_json(job.test.with_suffix('.json'))
     run, protocol = job.run, job.testing.get('protocol') or {}
     ends = sorted(job.folder.glob('*/vis_data/scalars.json'))
     curve = next((path for path in reversed(ends) if '"loss"' in path.read_text()), None)
@@ -116,8 +116,8 @@ def _costs(config: Config, shots: int) -> dict:
 
 def _cuda(curve: Path | None) -> float | None:
     """Peak GPU memory of the last training attempt in MiB, as logged; None on a CPU."""
-    lines = curve.read_text().splitlines() if curve else []
-    values = [entry['memory'] for entry in map(json.loads, lines) if 'memory' in entry]
+    entries = read_json_lines(curve) if curve else []
+    values = [entry['memory'] for entry in entries if 'memory' in entry]
     return max(values, default=None)
 
 

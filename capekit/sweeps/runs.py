@@ -18,7 +18,7 @@ from capekit.engine.config import load_config
 from capekit.engine.distributed import environment_alone
 from capekit.engine.protocol import STAGES, run_name
 from capekit.errors import CapekitError
-from capekit.files import atomic_write, remove_partial, write_json
+from capekit.files import atomic_write, read_json, remove_partial, write_json
 from capekit.locks import InUse, Lock
 from capekit.sweeps.papers import Papers, Run
 from capekit.sweeps.record import record
@@ -85,7 +85,7 @@ class Job:
         if not self.file.is_file():
             return False
         try:
-            there = json.loads(self.file.read_text())
+            there = read_json(self.file)
             same = there['report'].endswith(f'{RUNS}/{self.name}/{self.test.name}.json')
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise CapekitError(f'{self.file}: not a record of a run; move it away') from None
@@ -179,10 +179,10 @@ def _train(job: Job) -> dict:
     """Train, or go on training, unless that is done; returns `checkpoint`, `epochs` and what it took."""
     marker, attempts = job.folder / 'training.json', job.folder / 'attempts.json'
     if marker.is_file():
-        return json.loads(marker.read_text())
+        return read_json(marker)
     if 'train_cfg' not in job.training:  # nothing to train
         return dict(checkpoint=None, epochs=None, train_seconds=None, train_attempts=0, train_memory_mib=None)
-    before = json.loads(attempts.read_text()) if attempts.is_file() else []
+    before = read_json(attempts) if attempts.is_file() else []
     if before:
         # One that was killed lasted until its last file.
         before[-1]['end'] = max(before[-1]['start'], *(
@@ -207,8 +207,8 @@ def _test(job: Job) -> dict:
     """Test unless that is done; returns what it took."""
     marker = job.test.with_name(f'{job.test.name}_took.json')
     if marker.is_file():
-        return json.loads(marker.read_text())
-    name = json.loads((job.folder / 'training.json').read_text())['checkpoint'] \
+        return read_json(marker)
+    name = read_json(job.folder / 'training.json')['checkpoint'] \
         if 'train_cfg' in job.training else None
     config = _written(job.testing, job.folder.with_name(f'{job.name}_{job.test.name}.py'))
     seconds, memory = _command(
