@@ -11,7 +11,7 @@ from capekit.errors import CapekitError
 from capekit.files import atomic_write
 
 from .dlc_table import LABELLED_DATA, LEVELS, Table, individuals_of, to_labels, to_table
-from .format import EMPTY, FRAMES, NAMES, SCORES, SEVERAL, Format, announce, number
+from .format import EMPTY, FRAMES, NAMES, SCORES, SEVERAL, Format, announce, number, whole_number
 from .labelset import LabelSet
 
 
@@ -35,7 +35,7 @@ def _read_table(path: str) -> Table:
     levels = next((levels for levels in LEVELS if firsts[:len(levels)] == levels), None)
     if levels is None:
         raise CapekitError(f'the first cells of its lines are {", ".join(map(repr, firsts))}; expected scorer, '
-                           '[individuals], bodyparts, coords')
+                           '[individuals], bodyparts, coords, and commas between cells')
     # One column of image names or frame numbers; from DeepLabCut 2.2 three, for the parts of the name.
     index = 1 + len(list(takewhile(lambda cell: not cell, lines[0][1:])))
     if index == len(lines[0]):
@@ -51,13 +51,15 @@ def _read_table(path: str) -> Table:
     for place, line in body[len(levels):]:
         if len(line) != len(lines[0]):
             raise CapekitError(f'line {place} has {len(line)} cells; expected {len(lines[0])}')
+        if not all(line[:index]):
+            raise CapekitError(f'line {place}: no image or frame')
         rows.append('/'.join(cell.replace('\\', '/') for cell in line[:index]))
         # The cells of Lightning Pose's column `set` are words.
         values.append([number(cell, f'line {place}, column {column}') if header[0][column - 1] != 'set' else np.nan
                        for column, cell in enumerate(line[index:], index + 1)])
     columns = list(zip(*(line[index:] for line in header), strict=True))
-    numbered = index == 1 and rows and all(row.isdecimal() for row in rows)
-    return Table(columns, [int(row) if numbered else row for row in rows],
+    frames = [frame for row in rows if (frame := whole_number(row)) is not None]
+    return Table(columns, [*frames] if len(frames) == len(rows) else [*rows],
                  np.array(values, dtype=np.float64).reshape(-1, len(columns)))
 
 

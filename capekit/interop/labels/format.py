@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -96,12 +97,18 @@ def number(value: Any, where: str) -> float:
     if value is None or isinstance(value, str) and value.strip().lower() in ('', 'nan'):
         return float('nan')
     try:
-        result = float('x' if isinstance(value, bool) else value)
+        result = float('x' if isinstance(value, bool) or '_' in str(value) else value)
     except (TypeError, ValueError, OverflowError):
         raise CapekitError(f'{where}: {value!r} is not a number') from None
     if np.isinf(result):
         raise CapekitError(f'{where}: {value!r} is not a finite number')
     return result
+
+
+def whole_number(text: str) -> int | None:
+    """7 of '7', and of '7.0', as programs write it in a column with empty cells; None of a name."""
+    found = re.fullmatch(r'(\d+)(\.0+)?', text)
+    return int(found[1]) if found else None
 
 
 def library(name: str, extra: str) -> Any:

@@ -2,14 +2,13 @@
 
 import csv
 import io
-import re
 
 import numpy as np
 
 from capekit.errors import CapekitError
 from capekit.files import atomic_write
 
-from .format import BARE, EMPTY, ERRORS, FRAMES, NAMES, REVIEW, SCORES, SEVERAL, Format, number
+from .format import BARE, EMPTY, ERRORS, FRAMES, NAMES, REVIEW, SCORES, SEVERAL, Format, number, whole_number
 from .labelset import Animal, LabelledImage, LabelSet
 
 HEADER = ['image', 'animal', 'keypoint', 'x', 'y', 'score', 'error_px', 'status']
@@ -28,7 +27,7 @@ def read_csv(path: str) -> LabelSet:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CapekitError(f'cannot be read as CSV ({error})') from None
     if not lines or lines[0] not in (HEADER, [*HEADER, FRAME]):
-        raise CapekitError(f'its first line is not {",".join(HEADER)}, with or without a last column {FRAME}')
+        raise CapekitError(f'its first line is not {",".join(HEADER)}, and {FRAME} for videos, with commas')
     records = [(place, line) for place, line in enumerate(lines[1:], 2) if any(line)]
     wrong = next(((place, line) for place, line in records if len(line) != len(lines[0])), None)
     if wrong is not None:
@@ -46,21 +45,15 @@ def read_csv(path: str) -> LabelSet:
             if missing is not None:
                 raise CapekitError(f'line {place}: no {missing}')
             names.setdefault(record['keypoint'], len(names))
-            animal = _whole_number(record['animal'])
+            animal = whole_number(record['animal'])
             animals.setdefault((key, record['animal'] if animal is None else animal), []).append((place, record))
     for (key, _), own in animals.items():
         images[key].animals.append(_animal(own, names))
     return LabelSet(list(images.values()), list(names))
 
 
-def _whole_number(text: str) -> int | None:
-    """7 of '7', and of '7.0', as programs write it in a column with empty cells; None of a name."""
-    found = re.fullmatch(r'(\d+)(\.0+)?', text)
-    return int(found[1]) if found else None
-
-
 def _frame(text: str, line: int) -> int | None:
-    frame = _whole_number(text)
+    frame = whole_number(text)
     if text and frame is None:
         raise CapekitError(f'line {line}: frame {text!r} is not a whole number')
     return frame
@@ -85,7 +78,7 @@ def _animal(records: list[tuple[int, dict]], names: dict[str, int]) -> Animal:
             raise CapekitError(f'line {line}: only one of x and y')
     return Animal(points, scores=None if np.isnan(scores).all() else scores,
                   errors=None if np.isnan(errors).all() else errors,
-                  name=None if _whole_number(first['animal']) is not None else first['animal'],
+                  name=None if whole_number(first['animal']) is not None else first['animal'],
                   status=first['status'] or None)
 
 
@@ -107,7 +100,7 @@ def write_csv(path: str, labels: LabelSet) -> None:
             writer.writerow([image.file, *[''] * (len(HEADER) - 1), *last])
         for place, animal in enumerate(image.animals, 1):
             name = animal.name
-            if name is not None and (not name or _whole_number(name) is not None):
+            if name is not None and (not name or whole_number(name) is not None):
                 raise CapekitError(f'{path}: {image}: the animal name {name!r} would be read as a number')
             columns = zip(labels.keypoints, animal.points.tolist(), _cells(animal.scores, labels),
                           _cells(animal.errors, labels), strict=True)

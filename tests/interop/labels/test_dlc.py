@@ -76,6 +76,21 @@ def test_reads_predictions_by_frame(tmp_path):
     assert read(path, 'dlc', video='videos/clip.mp4').images[0].file == 'videos/clip.mp4'
 
 
+def test_what_spreadsheets_and_pandas_make_of_a_table(tmp_path):
+    """A byte order mark, carriage returns, rows without content; frames as 1.0; points outside the image stay."""
+    lines = PREDICTIONS.splitlines()
+    lines[3:] = ['0.0,-5,1e6,0.5,3,4,1', ',,,,,,', '1.0,1,2,0.5,3,4,1', ',,,,,,']
+    path = _file(tmp_path, '\ufeff' + '\r\n'.join(lines), 'clipnet.csv')
+    images = read(path, 'dlc').images
+    assert [image.key for image in images] == [('clip', 0), ('clip', 1)]
+    assert [image.animals[0].points.tolist() for image in images] == [[[-5, 1e6], [3, 4]], [[1, 2], [3, 4]]]
+
+
+def test_a_table_without_rows_has_no_images(tmp_path):
+    labels = read(_file(tmp_path, ''.join(THREE_COLUMNS.splitlines(True)[:3])), 'dlc')
+    assert (len(labels), labels.keypoints) == (0, ('snout', 'leftear'))
+
+
 def test_reads_lightning_pose_with_its_set_column(tmp_path):
     labels = read(_file(tmp_path, LIGHTNING_POSE), 'lp')
     assert (labels.keypoints, labels.images[0].file) == (('paw',), 'labeled-data/v/img01.png')
@@ -93,6 +108,13 @@ def test_reads_lightning_pose_with_its_set_column(tmp_path):
     (THREE_COLUMNS.replace('leftear', 'snout'), 'the column me, snout, x appears twice'),
     (THREE_COLUMNS.replace('x,y,x,y', 'x,y,x,z'), "no column for y of body part 'leftear'"),
     (THREE_COLUMNS + THREE_COLUMNS.splitlines()[3] + '\n', 'img001.png appears twice'),
+    (THREE_COLUMNS.replace('img001.png', ''), 'line 4: no image or frame'),
+    (THREE_COLUMNS.replace(',', ';'), "first cells .*'scorer;.*commas between cells"),
+    (THREE_COLUMNS.replace('1.5', '"1,5"'), "line 4, column 4: '1,5' is not a number"),
+    (THREE_COLUMNS.replace('1.5', '1_5'), "line 4, column 4: '1_5' is not a number"),
+    (THREE_COLUMNS.replace('1.5', '-inf'), "line 4, column 4: '-inf' is not a finite number"),
+    (PREDICTIONS + PREDICTIONS.splitlines()[-1] + '\n', 'frame 1 appears twice'),
+    ('', 'expected scorer'), ('\n\n', 'expected scorer'),
 ])
 def test_what_is_wrong_with_a_table_is_one_line(tmp_path, text, message):
     with pytest.raises(CapekitError, match=message):
