@@ -11,7 +11,6 @@ and give it as --labelled of the next run, with another OUT.
 
 import argparse
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import numpy as np
 
 from capekit.apis import CapeInferencer
 from capekit.errors import CapekitError
-from capekit.files import check_writable
+from capekit.files import check_writable, read_json
 from capekit.interop import labels as label_files
 from capekit.labelling import output, sources, video
 from capekit.labelling.predictor import Boxes, check_box
@@ -254,12 +253,9 @@ def read_boxes(text: str) -> Boxes:
     if text in ('find', 'whole'):
         return text
     try:
-        content = json.loads(Path(text).read_text())
-    except OSError as error:
-        raise CapekitError(f'--boxes {text}: cannot be read ({error.strerror}); valid: find, whole, or a JSON '
-                           'file') from None
-    except ValueError:
-        raise CapekitError(f'--boxes {text}: not JSON') from None
+        content = read_json(text)
+    except CapekitError as error:
+        raise CapekitError(f'--boxes {error}; valid: find, whole, or a JSON file') from None
     if not isinstance(content, dict) or not all(isinstance(boxes, list) for boxes in content.values()):
         raise CapekitError(f'--boxes {text}: expected {{file name: [[x, y, w, h], ...]}}')
     for name, boxes in content.items():

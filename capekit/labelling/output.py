@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from capekit.errors import CapekitError
-from capekit.files import PARTIAL, atomic_write, remove_partial, write_json
+from capekit.files import PARTIAL, atomic_write, read_json, read_json_lines, remove_partial, write_json
 from capekit.interop.labels import Animal, LabelledImage, LabelSet
 from capekit.labelling.records import PosePrediction
 from capekit.labelling.sources import STATE, Picture
@@ -94,13 +94,11 @@ class RunFolder:
         write_json(self.folder / STATE, dict(state='running', request=self.request))
 
     def _state(self) -> dict | None:
+        path = self.folder / STATE
         try:
-            return json.loads((self.folder / STATE).read_text())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError):
-            raise CapekitError(f'{self.folder / STATE}: cannot be read; name another folder, or add '
-                               '--overwrite') from None
+            return read_json(path) if path.exists() else None
+        except CapekitError as error:
+            raise CapekitError(f'{error}; name another folder, or add --overwrite') from None
 
     @property
     def model(self) -> Path:
@@ -117,7 +115,7 @@ class RunFolder:
         if whole != content:
             with atomic_write(path) as file:
                 file.write(whole)
-        return [record for line in whole.splitlines() for record in json.loads(line)]
+        return [record for group in read_json_lines(path) for record in group]
 
     def append(self, group: Sequence[tuple[Picture, list[PosePrediction]]]) -> None:
         """Add a group to the journal; it is on disk when this returns."""
