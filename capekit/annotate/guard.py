@@ -1,18 +1,53 @@
 """Who may talk to the page's server: this page, from this machine or with the token, in requests of bounded size."""
 
 import hmac
-from http.cookies import SimpleCookie
+import json
+import os
+import secrets
+from pathlib import Path
 from urllib.parse import parse_qs
 
+from starlette.exceptions import HTTPException
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse
+
+from capekit.errors import CapekitError
 
 LOOPBACK = ('127.0.0.1', 'localhost', '::1')
 COOKIE = 'capekit_token'
+TOKEN_LENGTH = 32
 HEADERS = {
     'Content-Security-Policy': "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
                                "form-action 'none'; frame-ancestors 'none'",
     'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer', 'X-Frame-Options': 'DENY',
     'Cross-Origin-Resource-Policy': 'same-origin', 'Cache-Control': 'no-store'}
+
+
+class Answer(JSONResponse):
+    """JSON in ASCII, which also holds what a file name or a message may have of text that is not Unicode."""
+
+    def render(self, content) -> bytes:
+        return json.dumps(content, allow_nan=False).encode()
+
+
+def kept_token(path: Path) -> str:
+    """The token of a project, the same after a restart, so that open pages can go on; made where nobody else has it.
+
+    Raises:
+        CapekitError: the file cannot be read or written.
+    """
+    try:
+        if path.is_file() and not path.is_symlink() and not path.stat().st_mode & 0o077:
+            token = path.read_text('ascii', 'replace')
+            if len(token) == TOKEN_LENGTH:
+                return token
+        path.unlink(missing_ok=True)
+        token = secrets.token_urlsafe(TOKEN_LENGTH * 3 // 4)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'w') as file:
+            file.write(token)
+        return token
+    except OSError as error:
+        raise CapekitError(f'{path}: cannot be written ({error.strerror})') from None
 
 
 class Guard:
@@ -63,15 +98,19 @@ class Guard:
             given = parse_qs(scope['query_string'].decode('latin-1')).get('token', [''])[0]
             if opens_page and hmac.compare_digest(given.encode(), self.token.encode()):
                 response = RedirectResponse('/', 303)
-                response.set_cookie(COOKIE, self.token, httponly=True, samesite='strict')
+                # 'strict' would not be sent after this redirect where a link of another site led here.
+                response.set_cookie(COOKIE, self.token, httponly=True, samesite='lax')
                 return response
-            cookie = SimpleCookie(headers.get('cookie', '')).get(COOKIE)
-            if cookie is None or not hmac.compare_digest(cookie.value.encode(), self.token.encode()):
+            cookie = cookie_parser(headers.get('cookie', '')).get(COOKIE, '')
+            if not hmac.compare_digest(cookie.encode(), self.token.encode()):
                 return _error(403, 'open the address that capekit annotate printed, with its token')
         length = headers.get('content-length', '0')
-        if not length.isdigit() or int(length) > self.max_bytes:
-            return _error(413, f'at most {self.max_bytes / 1e6:.0f} MB at a time')
+        if not length.isdecimal() or int(length) > self.max_bytes:
+            return _error(413, self._too_large())
         return None
+
+    def _too_large(self) -> str:
+        return f'at most {self.max_bytes / 1e6:.0f} MB at a time'
 
     def _bounded(self, receive):
         seen = 0
@@ -81,7 +120,7 @@ class Guard:
             message = await receive()
             seen += len(message.get('body', b''))
             if seen > self.max_bytes:
-                return {'type': 'http.disconnect'}
+                raise HTTPException(413, self._too_large())
             return message
         return bounded
 
@@ -95,5 +134,5 @@ def _with_headers(send):
     return with_headers
 
 
-def _error(status: int, text: str) -> JSONResponse:
-    return JSONResponse({'error': text}, status)
+def _error(status: int, text: str) -> Answer:
+    return Answer({'error': text}, status)

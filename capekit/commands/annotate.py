@@ -5,7 +5,7 @@
 """
 
 import argparse
-import secrets
+import re
 import socket
 import webbrowser
 from pathlib import Path
@@ -13,12 +13,13 @@ from pathlib import Path
 import cv2
 import uvicorn
 
-from capekit.annotate.guard import LOOPBACK, Guard
+from capekit.annotate.guard import LOOPBACK, Guard, kept_token
 from capekit.annotate.jobs import Jobs
 from capekit.annotate.project import Project
 from capekit.annotate.server import create_app
 from capekit.commands.arguments import Whole
 from capekit.errors import CapekitError
+from capekit.files import read_json, write_json
 
 VIDEO_TYPES = ('.mp4', '.avi', '.mov', '.mkv', '.m4v', '.mpg', '.mpeg', '.webm')
 
@@ -46,34 +47,42 @@ def frames_of(video: Path, stride: int) -> Path:
     """Write every `stride`-th frame of a video as PNG to `<video>_frames`, once; returns that folder.
 
     Raises:
-        CapekitError: the video cannot be read, or the folder holds frames of another stride.
+        CapekitError: the video cannot be read, or the folder holds frames of another video or stride.
     """
     folder = video.with_name(f'{video.stem}_frames')
     capture = cv2.VideoCapture(str(video))
     if not capture.isOpened():
         raise CapekitError(f'{video}: not a readable video')
-    folder.mkdir(exist_ok=True)
-    number, taken = 0, set()
-    while True:
-        if not capture.grab():
-            break
-        if number % stride == 0:
-            path = folder / f'{video.stem}_{number:06d}.png'
-            taken.add(path.name)
-            if not path.exists():
-                whole, frame = capture.retrieve()
-                if not whole:
-                    raise CapekitError(f'{video}: frame {number} is damaged')
-                partial = path.with_name(f'.{path.name}')
-                cv2.imwrite(str(partial), frame)
-                partial.rename(path)
-        number += 1
-    if not number:
+    number, more = 0, capture.grab()
+    if not more:
         raise CapekitError(f'{video}: has no frame')
-    if other := sorted({path.name for path in folder.glob(f'{video.stem}_*.png')} - taken):
-        raise CapekitError(f'{folder}: holds {other[0]}, which --stride {stride} does not take; give the stride of '
-                           'before, or move the folder away')
+    _claim(folder, video, stride)
+    while more:
+        path = folder / f'{video.stem}_{number:06d}.png'
+        if number % stride == 0 and not path.exists():
+            whole, frame = capture.retrieve()
+            if not whole:
+                raise CapekitError(f'{video}: frame {number} is damaged')
+            partial = path.with_name(f'.{path.name}')
+            cv2.imwrite(str(partial), frame)
+            partial.rename(path)
+        number, more = number + 1, capture.grab()
     return folder
+
+
+def _claim(folder: Path, video: Path, stride: int) -> None:
+    """Note in the folder which video its frames are of; nothing is written where they are of another one or stride."""
+    source, own = folder / 'capekit' / 'video.json', dict(name=video.name, bytes=video.stat().st_size)
+    if source.is_file() and (other := read_json(source)) != own:
+        raise CapekitError(f'{folder}: holds the frames of {other["name"]} ({other["bytes"]} bytes), not of {video} '
+                           f'({own["bytes"]} bytes); rename the video, or move the folder away')
+    numbers = {path.name: re.fullmatch(r'_(\d{6,})', path.stem.removeprefix(video.stem))
+               for path in sorted(folder.glob('*.png'))}
+    for name, number in numbers.items():
+        if number and int(number[1]) % stride:
+            raise CapekitError(f'{folder}: holds {name}, which --stride {stride} does not take; give the stride of '
+                               'before, or move the folder away')
+    write_json(source, own)
 
 
 def main() -> None:
@@ -83,7 +92,7 @@ def main() -> None:
     jobs = Jobs(project, args.device, args.config, args.checkpoint)
     listener = _listen(args.host, args.port)
     port = listener.getsockname()[1]
-    token = None if args.host in LOOPBACK else secrets.token_urlsafe(24)
+    token = None if args.host in LOOPBACK else kept_token(project.own / 'token')
     host = f'[{args.host}]' if ':' in args.host else args.host
     address = f'http://{host}:{port}/' + (f'?token={token}' if token else '')
     print(f'{folder}: {len(project.images())} images; open {address} (Ctrl-C ends, everything is saved)', flush=True)
