@@ -19,7 +19,7 @@ BELOW = dict(
     visualization={'datasets', 'models', 'evaluation'}, engine={'datasets', 'models', 'evaluation'},
     labelling={'datasets', 'models', 'interop', 'visualization'},
     apis={'labelling', 'engine', 'models', 'datasets', 'evaluation', 'interop'},
-    annotate={'apis', 'labelling', 'interop'},
+    annotate={'apis', 'labelling', 'interop', 'datasets'},
     sweeps={'apis', 'engine', 'models', 'datasets', 'evaluation'},
     reports={'sweeps', 'evaluation'},
     commands={'apis', 'annotate', 'reports', 'sweeps', 'labelling', 'engine', 'models', 'datasets', 'evaluation',

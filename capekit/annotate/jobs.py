@@ -1,27 +1,27 @@
-"""What the page's buttons start: importing, adapting, predicting, exporting. Files go to `capekit/` in the project."""
+"""What the page's buttons start: adapting, predicting. Files go to `capekit/` in the project."""
 
-import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from capekit.annotate.predicted import open_boxes, read_records, to_predict, to_records, unlabelled
 from capekit.annotate.project import Project
 from capekit.annotate.work import Work
 from capekit.errors import CapekitError
-from capekit.files import atomic_write, write_json
-from capekit.interop import labels as label_files
+from capekit.files import read_json, write_json
+from capekit.labelling.sources import read_pictures
 
 if TYPE_CHECKING:
     from capekit.labelling.predictor import Boxes
     from capekit.labelling.records import PosePrediction
 
 BOXES = ('find', 'drawn', 'whole')
-SUFFIXES = {'coco': '.json', 'dlc': '.csv', 'dlc-h5': '.h5', 'lp': '.csv', 'slp': '.slp', 'csv': '.csv'}
 TRIED = 12
+NAMED = 3
+"""Problems that a line names one by one."""
+LONGEST = 86400
 MODEL = 'model.safetensors'
-RANDOM_SHARE = 0.1
 
 
 class Jobs:
@@ -37,64 +37,26 @@ class Jobs:
         self.project, self.work = project, Work()
         self._device, self._config, self._checkpoint = device, config, checkpoint
 
-    def import_labels(self, name: str, content: bytes) -> dict:
-        """Take over the points of another tool's file, for images that have none yet.
-
-        Returns:
-            dict: `text`, a line for the person.
-
-        Raises:
-            CapekitError: the file is of no known format, or names keypoints of another project.
-        """
-        path = self.project.own / 'imports' / name
-        if path.exists() and path.read_bytes() != content:
-            raise CapekitError(f'{name} was imported before with other content; rename the new file')
-        with atomic_write(path) as file:
-            file.write(content)
-        labels = label_files.read(path, label_files.detect(path), images=self.project.folder)
-        with self.project.lock:
-            return {'text': self._take_over(labels)}
-
-    def _take_over(self, labels: label_files.LabelSet) -> str:
-        project = self.project
-        known = {item['name']: item['id'] for item in project.state.keypoints}
-        if not known:
-            known = {name: f'k{number}' for number, name in enumerate(labels.keypoints, 1)}
-            project.set_schema(labels.category, [dict(id=id_, name=name) for name, id_ in known.items()],
-                               [[known[labels.keypoints[a]], known[labels.keypoints[b]]] for a, b in labels.links], [])
-        if unknown := [name for name in labels.keypoints if name not in known]:
-            raise CapekitError(f'the file has the keypoint {unknown[0]!r}; this project has {", ".join(known)}')
-        own, taken, absent = set(project.images()), 0, 0
-        for image in labels.images:
-            if Path(image.file).name not in own:
-                absent += bool(image.animals)
-                continue
-            name = Path(image.file).name
-            if project.state.animals.get(name):
-                continue
-            for number, animal in enumerate(image.animals, 1):
-                points = {known[labels.keypoints[k]]: [*animal.points[k].tolist(), int(animal.visibility[k])]
-                          for k in np.flatnonzero(animal.labelled)}
-                box = None if animal.box is None else animal.box.tolist()
-                project.set_animal(name, f'a{number}', points, box, origin='imported')
-                taken += 1
-        return f'{taken} animals imported' + (f'; {absent} images of the file are not in the folder' if absent else '')
-
     def adapt(self, seconds: float) -> None:
         """Fit on what a person has labelled, corrected or accepted, and keep the model.
 
         Raises:
-            CapekitError: nothing is labelled, or another job runs.
+            CapekitError: nothing is labelled, a time that is none, or another job runs.
         """
-        content = self.project.coco()
+        if not 0 <= seconds <= LONGEST:
+            raise CapekitError(f'between 0 and {LONGEST} seconds')
+        with self.project.lock:
+            content, problems = self.project.coco(), list(self.project.check()[1].values())
+            keypoints = [item['id'] for item in self.project.state.keypoints]
         if not content['annotations']:
             raise CapekitError('nothing is labelled yet')
-        self.work.start('adapting', lambda progress: self._adapt(content, seconds, progress))
+        self.work.start('adapting', lambda progress: self._adapt(content, keypoints, problems, seconds, progress))
 
-    def _adapt(self, content: dict, seconds: float, progress: Callable[[float, str], None]) -> str:
+    def _adapt(self, content: dict, keypoints: list[str], problems: list[str], seconds: float, progress) -> str:
         # Imported here, since torch takes seconds, and the page does not need it.
         from capekit.apis import CapeInferencer
         own = self.project.own
+        problems = problems + self._leave_out_damaged(content)
         write_json(own / 'labels.json', content)
         inferencer = CapeInferencer(self._config, self._checkpoint, self._device)
         parts = dict(checking=(0.0, 0.65), adapting=(0.65, 0.3))  # where each part starts and its share of the time
@@ -103,16 +65,31 @@ class Jobs:
             start, part = parts.get(what, (0.95, 0.05))
             progress(start + part * share, what)
         report = inferencer.fit(own / 'labels.json', self.project.folder, adapt_seconds=seconds, progress=tell)
+        inferencer.settings['keypoint_ids'] = keypoints
         inferencer.save(own / MODEL)
         write_json(own / 'report.json', report.as_dict())
-        return f'{report.supports} labelled animals, {report.model} model'
+        return f'{report.supports} labelled animals, {report.model} model' + _left_out(problems)
+
+    def _leave_out_damaged(self, content: dict) -> list[str]:
+        """Take labelled images that cannot be decoded out of COCO content; returns what is wrong with each."""
+        labelled = {annotation['image_id'] for annotation in content['annotations']}
+        names = {image['file_name']: image['id'] for image in content['images'] if image['id'] in labelled}
+        faults = {picture.name: picture.fault for picture in read_pictures(list(names), self.project.folder)
+                  if picture.fault}
+        gone = {names[name] for name in faults}
+        content['images'] = [image for image in content['images'] if image['id'] not in gone]
+        content['annotations'] = [each for each in content['annotations'] if each['image_id'] not in gone]
+        problems = [fault.replace(str(self.project.folder / name), name) for name, fault in faults.items()]
+        if not content['annotations']:
+            raise CapekitError(f'no labelled image can be read: {problems[0]}')
+        return problems
 
     def report(self) -> dict:
         """What `Check` shows, without `rows` where nothing was fitted yet."""
         path = self.project.own / 'report.json'
         if not path.is_file():
             return {}
-        report = json.loads(path.read_text())
+        report = read_json(path)
         rows = [dict(name=row['name'], supports=row['supports'], error=_percent(row['error']),
                      low=_percent(row['interval'][0]), high=_percent(row['interval'][1]))
                 for row in report['keypoints']]
@@ -134,134 +111,58 @@ class Jobs:
             raise CapekitError('between 1 and 100 animals per image')
         if not (self.project.own / MODEL).is_file():
             raise CapekitError('adapt to the labelled images first, under Check')
-        names = [name for name in self.project.images() if not self._is_labelled(name)]
+        sizes, problems = self.project.check()
+        state = self.project.state
+        names = ([name for name in sizes if open_boxes(state, name)] if boxes == 'drawn' else
+                 to_predict(sizes, read_records(self.project, 'predict'), state))
+        if not names:
+            raise CapekitError('no box without points is drawn; draw boxes under Label, with b' if boxes == 'drawn' else
+                               'every image is labelled')
         if only_twelve:
             names = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, min(TRIED, len(names))).astype(int))]
-        if not names:
-            raise CapekitError('every image is labelled')
         kind = 'try' if only_twelve else 'predict'
-        self.work.start('predicting', lambda progress: self._predict(kind, names, boxes, animals, progress))
+        self.work.start('predicting', lambda progress: self._predict(kind, names, boxes, animals,
+                                                                     list(problems.values()), progress))
 
-    def _is_labelled(self, name: str) -> bool:
-        return any(animal.points for animal in self.project.state.animals.get(name, {}).values())
-
-    def _predict(self, kind: str, names: list[str], boxes: str, animals: int, progress) -> str:
+    def _predict(self, kind: str, names: list[str], boxes: str, animals: int, problems: list[str], progress) -> str:
         from capekit.apis import CapeInferencer
         from capekit.labelling.review import rank_worst_first
-        inferencer = CapeInferencer(self._config, self._checkpoint, self._device).load(self.project.own / MODEL)
-        paths = [str(self.project.folder / name) for name in names]
+        project = self.project
+        inferencer = CapeInferencer(self._config, self._checkpoint, self._device).load(project.own / MODEL)
+        if 'keypoint_ids' not in inferencer.settings:
+            raise CapekitError('the model is of an earlier version; adapt again, under Check')
+        paths = [str(project.folder / name) for name in names]
         given: Boxes = 'whole' if boxes == 'whole' else None
         if boxes == 'drawn':
-            given = drawn = self._drawn_boxes(names)
-            paths = [path for path in paths if path in drawn]
-            if not paths:
-                raise CapekitError('no box is drawn in an image without points; draw boxes under Label, with b')
+            given = {path: open_boxes(project.state, name) for path, name in zip(paths, names, strict=True)}
         found: list[PosePrediction] = []
         progress(0.0, 'finding animals' if boxes == 'find' else 'predicting')
         for prediction in inferencer.predict(paths, given, animals):
             found.append(prediction)
             done = 1 + paths.index(prediction.image)
             progress(0.99 * done / len(paths), f'{done} of {len(paths)} images')
-        write_json(self.project.own / f'{kind}.json', self._as_records(rank_worst_first(found)))
-        if kind == 'predict':
-            self.project.forget_decisions()
-        return f'{len(found)} animals in {len({prediction.image for prediction in found})} images'
-
-    def _drawn_boxes(self, names: list[str]) -> dict[str, Sequence]:
-        animals = self.project.state.animals
-        drawn = {str(self.project.folder / name):
-                 [animal.box for animal in animals.get(name, {}).values() if animal.box] for name in names}
-        return {path: boxes for path, boxes in drawn.items() if boxes}
-
-    def _as_records(self, found: list['PosePrediction']) -> list[dict]:
-        """JSON-able predictions, the worst first, a fixed random tenth of them marked."""
-        ids = [item['id'] for item in self.project.state.keypoints]
-        share = max(1, round(RANDOM_SHARE * len(found)))
-        random = set(np.random.default_rng(0).permutation(len(found))[:share].tolist())
-        records = []
-        for number, prediction in enumerate(found):
-            shown = [(key, k) for k, key in enumerate(ids) if np.isfinite(prediction.points[k]).all()]
-            records.append(dict(
-                image=Path(prediction.image).name, animal=f'p{prediction.animal + 1}', box=prediction.box.tolist(),
-                found=prediction.box_from, rank=prediction.rank, reason='; '.join(prediction.reasons),
-                random=number in random, points={key: [*prediction.points[k].tolist(), 2] for key, k in shown},
-                scores={key: float(prediction.scores[k]) for key, k in shown},
-                errors={key: float(prediction.error[k]) for key, k in shown}))
-        return records
+        without = [name for name, path in zip(names, paths, strict=True) if path not in {one.image for one in found}]
+        with project.lock:
+            found = found if boxes == 'drawn' else unlabelled(found, project)
+            ranked = rank_worst_first(found)
+            write_json(project.own / f'{kind}.json', to_records(ranked, inferencer.settings['keypoint_ids'], project))
+            if kind == 'predict':
+                project.forget_decisions()
+        return (f'{len(found)} animals in {len({prediction.image for prediction in found})} images'
+                + _left_out([*problems, *(f'{name}: damaged, or no animal was found' for name in without)]))
 
     def predictions(self, kind: str) -> dict:
-        """`predictions` of the last run of a kind ('try' or 'predict'), the worst first."""
-        path = self.project.own / f'{kind}.json'
-        return dict(predictions=json.loads(path.read_text()) if path.is_file() else [])
-
-    def review(self, image: str, animal: str, decision: str) -> None:
-        """What a person says of a prediction; see `Project.review`."""
-        self.project.review(image, animal, decision)
-
-    def formats(self) -> list[dict]:
-        """What `export` can write: `name` and a line `about` each."""
-        return [dict(name=name, about=format.title) for name, format in label_files.FORMATS.items() if name in SUFFIXES]
-
-    def export(self, formats: list[str]) -> dict:
-        """Write labels, and predictions that nobody has decided on, to `capekit/export`.
-
-        Returns:
-            dict: `files` written and `notes` on what a format could not hold.
-        """
-        if not formats:
-            raise CapekitError('choose a format')
-        labels, files, notes = self._label_set(), [], []
-        for name in formats:
-            if name not in SUFFIXES:
-                raise CapekitError(f'format {name!r}: one of {", ".join(SUFFIXES)}')
-            path = self.project.own / 'export' / f'labels_{name}{SUFFIXES[name]}'
-            try:
-                label_files.write(path, name, labels, overwrite=True)
-                files.append(path.name)
-            except CapekitError as error:  # such as several animals in a format for one: the others are still written
-                notes.append(f'{name}: {error}')
-        return dict(files=files, notes=notes)
-
-    def exported(self, name: str) -> Path:
-        """Where a file that was exported lies.
-
-        Raises:
-            CapekitError: there is none of that name.
-        """
-        path = self.project.own / 'export' / name
-        if Path(name).name != name or not path.is_file():
-            raise CapekitError(f'{name!r} was not exported')
-        return path
-
-    def _label_set(self) -> label_files.LabelSet:
-        project, state = self.project, self.project.state
-        ids = [item['id'] for item in state.keypoints]
-        predicted: dict[str, list[dict]] = {}
-        for record in self.predictions('predict')['predictions']:
-            decided = record['animal'] in state.decisions.get(record['image'], {})
-            if not decided and not self._is_labelled(record['image']):
-                predicted.setdefault(record['image'], []).append(record)
-        images = []
-        for name in project.images():
-            animals = [_animal(ids, animal.points, animal.box, animal.origin)
-                       for animal in state.animals.get(name, {}).values()]
-            animals += [_animal(ids, record['points'], record['box'], 'predicted', record['scores'], record['rank'])
-                        for record in predicted.get(name, [])]
-            shown = [animal for animal in animals if animal is not None]
-            images.append(label_files.LabelledImage(name, project.size(name), shown))
-        order = {key: number for number, key in enumerate(ids)}
-        return label_files.LabelSet(images, [item['name'] for item in state.keypoints],
-                                    np.array([[order[a], order[b]] for a, b in state.links], np.int64).reshape(-1, 2),
-                                    state.category)
+        """`predictions` of the last run of a kind ('try' or 'predict'), the worst first, and the `round` of these."""
+        with self.project.lock:
+            return dict(predictions=read_records(self.project, kind), round=self.project.state.round)
 
 
-def _animal(ids: list[str], points: dict, box, status: str, scores: dict | None = None, rank: int | None = None):
-    if not any(key in points for key in ids):
-        return None
-    table = np.array([points.get(key, [np.nan, np.nan, 0]) for key in ids], dtype=np.float64)
-    return label_files.Animal(
-        table[:, :2], table[:, 2], box=box, status=status, rank=rank,
-        scores=None if scores is None else np.array([scores.get(key, np.nan) for key in ids]))
+def _left_out(problems: Sequence[str]) -> str:
+    """The end of a line that says what went well: how many images did not, and why."""
+    if not problems:
+        return ''
+    more = f'; and {len(problems) - NAMED} more' if len(problems) > NAMED else ''
+    return f'; {len(problems)} images left out: {"; ".join(problems[:NAMED])}{more}'
 
 
 def _percent(value: float | None) -> float | None:

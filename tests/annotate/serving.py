@@ -16,9 +16,11 @@ from capekit.annotate.server import create_app
 
 
 @contextmanager
-def serve(project, host='127.0.0.1', token=None, max_bytes=50_000_000):
+def serve(project, host='127.0.0.1', token=None, max_bytes=50_000_000, port=0):
     listener = socket.socket()
-    listener.bind(('127.0.0.1', 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(('127.0.0.1', port))
+    listener.listen()
     port = listener.getsockname()[1]
     guard = Guard(create_app(project, Jobs(project)), host, port, token, max_bytes)
     server = uvicorn.Server(uvicorn.Config(guard, log_level='error', timeout_graceful_shutdown=1))
@@ -39,3 +41,10 @@ def serve(project, host='127.0.0.1', token=None, max_bytes=50_000_000):
     yield SimpleNamespace(request=request, port=port, url=f'http://127.0.0.1:{port}/')
     server.should_exit = True
     thread.join()
+
+
+def record(image, animal, x, **changes):
+    """A prediction as the page keeps it, of an animal whose box starts at x."""
+    return {**dict(image=image, animal=animal, box=[x, 0, 20, 20], found='found', rank=1, reason='', random=False,
+                   points={'k1': [x + 3, 10, 2], 'k2': [x + 5, 5, 2]}, scores={'k1': .5, 'k2': .5},
+                   errors={'k1': None, 'k2': None}), **changes}

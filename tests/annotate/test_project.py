@@ -26,6 +26,7 @@ def test_labels_survive_closing(project, folder):
     assert vars(again.state.animals['frame_1.png']['a1']) == dict(points={'k1': [3.25, 4.5, 2]}, box=[1, 2, 30, 20],
                                                                   origin='drawn')
     assert again.state.animals['frame_2.png'] == {} and again.state.decisions == {'frame_10.png': {'p1': 'reject'}}
+    assert again.state.revision('frame_2.png', 'a1') == 2 and again.state.schema_revision == 1
     again.close()
 
 
@@ -40,11 +41,35 @@ def test_renaming_and_reordering_touch_no_label(project):
 
 def test_a_removed_keypoint_comes_back_with_its_points(project):
     project.set_animal('frame_1.png', 'a1', {'k1': [3, 4, 2], 'k2': [30, 20, 2]})
-    both = project.state.keypoints
-    project.set_schema('mouse', both[:1], [], [])
+    nose, tail = project.state.keypoints
+    project.set_schema('mouse', [nose], [], [])
     assert project.coco()['annotations'][0]['keypoints'] == [3, 4, 2]
-    project.set_schema('mouse', both, [], [])
-    assert project.coco()['annotations'][0]['num_keypoints'] == 2
+    project.set_animal('frame_1.png', 'a1', {'k1': [5, 4, 2], 'k2': [30, 20, 2]})  # others may be moved meanwhile
+    project.set_schema('mouse', [nose, dict(id=None, name=tail['name'])], [], [])
+    assert project.coco()['annotations'][0]['keypoints'] == [5, 4, 2, 30, 20, 2]
+
+
+def test_a_new_keypoint_takes_no_id_that_was_ever_used(project):
+    project.set_schema('mouse', [dict(id='k2', name='nose')], [], [])  # k1 was the nose, k2 is another point now
+    new = [dict(id=None, name=name) for name in ('ear', 'tail base')]
+    project.set_schema('mouse', [dict(id='k2', name='nose'), *new], [], [])
+    assert [item['id'] for item in project.state.keypoints] == ['k2', 'k3', 'k4']
+
+
+def test_digits_that_are_no_numbers(project):
+    for name in ('x1²2.png', 'x٣.png'):
+        (project.folder / 'frame_1.png').rename(project.folder / name)
+        assert project.images()[-1] == name
+        (project.folder / name).rename(project.folder / 'frame_1.png')
+
+
+def test_a_journal_of_an_earlier_version(project, folder):
+    """Its decisions came without the animal, which had a line of its own."""
+    project._write(dict(op='review', image='frame_1.png', animal='p1', decision='accept'))
+    project.close()
+    again = Project(folder)
+    assert again.state.decisions == {'frame_1.png': {'p1': 'accept'}} and again.state.animals == {}
+    again.close()
 
 
 @pytest.mark.parametrize(('change', 'message'), [
@@ -99,6 +124,7 @@ def test_sizes_are_those_that_a_viewer_shows(project, folder):
 
 
 def test_the_box_of_points_stays_in_the_image():
+    assert box_of(np.array([[-90.0, 10.0], [-50.0, 30.0]]), (60, 40)) == [0, 2.0, 8.0, 36.0]
     assert box_of(np.array([[10.0, 10.0], [50.0, 30.0]]), (60, 40)) == [2.0, 2.0, 56.0, 36.0]
 
 

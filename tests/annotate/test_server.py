@@ -1,13 +1,21 @@
 """What the server answers, and to whom."""
 
+import io
 import json
+import os
+import socket
 
 import cv2
 import numpy as np
 import pytest
-from serving import serve
+from PIL import Image
+from serving import record, serve
 
-ANIMAL = dict(image='frame_1.png', animal='a1', points={'k1': [3, 4, 2]}, box=None, deleted=False, origin='drawn')
+from capekit.datasets.images import read_image
+from capekit.files import write_json
+
+ANIMAL = dict(image='frame_1.png', animal='a1', points={'k1': [3, 4, 2]}, box=None, deleted=False, origin='drawn',
+              revision=0)
 
 
 def error(answer) -> str:
@@ -64,7 +72,8 @@ def test_elsewhere_than_on_this_machine_a_token_is_needed(project):
         assert page.request('GET', '/')[0] == 403 and page.request('GET', '/?token=wrong')[0] == 403
         assert page.request('GET', '/api/project', Cookie='capekit_token=wrong')[0] == 403
         status, _, headers = page.request('GET', '/?token=sesame')
-        assert status == 303 and headers['location'] == '/' and 'HttpOnly' in headers['set-cookie']
+        assert status == 303 and headers['location'] == '/'
+        assert 'HttpOnly; Path=/; SameSite=lax' in headers['set-cookie']
         cookie = headers['set-cookie'].split(';')[0]
         assert page.request('GET', '/api/project', Cookie=cookie)[0] == 200
 
@@ -97,7 +106,7 @@ def test_what_needs_a_model_says_so(page):
     assert 'nothing is labelled yet' in error(page.request('POST', '/api/job/adapt', dict(seconds=1)))
     assert 'one of find, drawn, whole' in error(page.request('POST', '/api/job/try', dict(boxes='x', animals=1)))
     assert 'no job' in error(page.request('POST', '/api/job/other', {}))
-    assert json.loads(page.request('GET', '/api/predictions')[1]) == dict(predictions=[])
+    assert json.loads(page.request('GET', '/api/predictions')[1]) == dict(predictions=[], round=0)
 
 
 def test_export_and_import(page, project, tmp_path_factory):
@@ -105,9 +114,120 @@ def test_export_and_import(page, project, tmp_path_factory):
     answer = json.loads(page.request('POST', '/api/export', dict(formats=['coco']))[1])
     content = page.request('GET', f'/export/{answer["files"][0]}')[1]
     assert json.loads(content)['annotations'][0]['keypoints'][:3] == [3, 4, 2]
-    page.request('POST', '/api/animal', {**ANIMAL, 'deleted': True})
+    page.request('POST', '/api/animal', {**ANIMAL, 'deleted': True, 'revision': 1})
     text = json.loads(page.request('POST', '/api/import?name=theirs.json', content)[1])['text']
     assert text == '1 animals imported'
     assert project.state.animals['frame_1.png']['a1'].points == {'k1': [3, 4, 2]}
     assert error(page.request('POST', '/api/import?name=nonsense.json', b'{}'))
     assert 'not the name of a label file' in error(page.request('POST', '/api/import?name=..%2Fx.json', content))
+
+
+def test_a_stale_change_is_refused_and_one_that_is_sent_twice_is_not(page, project):
+    assert json.loads(page.request('POST', '/api/animal', ANIMAL)[1]) == dict(revision=1)
+    other = {**ANIMAL, 'points': {'k2': [9, 9, 2]}}
+    status, body, _ = page.request('POST', '/api/animal', other)
+    assert status == 409 and json.loads(body)['error'].startswith('frame_1.png, animal a1: changed elsewhere')
+    assert json.loads(page.request('POST', '/api/animal', ANIMAL)[1]) == dict(revision=1)  # whose answer was lost
+    assert project.state.animals['frame_1.png']['a1'].points == ANIMAL['points']
+    assert json.loads(page.request('POST', '/api/animal', {**other, 'revision': 1})[1]) == dict(revision=2)
+    assert json.loads(page.request('GET', '/api/project')[1])['revisions'] == {'frame_1.png': {'a1': 2}}
+
+
+def test_new_keypoints_get_their_ids_from_the_server(page, project):
+    def add(name, revision):
+        keypoints = [*project.state.keypoints, dict(id=None, name=name)]
+        return page.request('POST', '/api/schema', dict(category='mouse', keypoints=keypoints, links=[], pairs=[],
+                                                        revision=revision))
+    answer = json.loads(add('ear', 1)[1])
+    assert answer['schema_revision'] == 2 and answer['keypoints'][-1] == dict(id='k3', name='ear')
+    assert add('paw', 1)[0] == 409 and [item['name'] for item in project.state.keypoints][-1] == 'ear'
+    assert json.loads(add('paw', 2)[1])['keypoints'][-1] == dict(id='k4', name='paw')
+
+
+def test_a_decision_and_its_animal_are_one_change(page, project):
+    review = dict(image='frame_1.png', animal='p1', decision='accept', points={'k1': [-3.25, 10, 2], 'k2': [5, 5, 2]},
+                  box=[0, 0, 60, 40], revision=0, round=0)
+    assert error(page.request('POST', '/api/review', {**review, 'box': [0, 0, 0, 40]}))
+    assert not project.state.decisions and not project.state.animals
+    assert json.loads(page.request('POST', '/api/review', review)[1]) == dict(revision=1)
+    animal = project.state.animals['frame_1.png']['p1']
+    assert animal.points == {'k1': [-3.25, 10, 1], 'k2': [5, 5, 2]} and animal.origin == 'accepted'
+    assert project.state.decisions == {'frame_1.png': {'p1': 'accept'}}
+    assert page.request('POST', '/api/review', {**review, 'decision': 'reject'})[0] == 409
+    assert page.request('POST', '/api/review', {**review, 'decision': 'reject', 'revision': 1})[0] == 200
+    assert project.state.animals == {'frame_1.png': {}}
+    project.forget_decisions()
+    assert 'predicted again' in error(page.request('POST', '/api/review', {**review, 'revision': 2}))
+    write_json(project.own / 'predict.json', [record('frame_1.png', 'p1', 0)])
+    assert json.loads(page.request('GET', '/api/predictions')[1])['round'] == 1
+
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'webp', 'tif', 'bmp'])
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_the_picture_that_is_shown_is_the_one_that_is_read(page, project, suffix, orientation):
+    """Chromium turns JPEG and PNG as `read_image` does; others come decoded, so that nothing is left to turn."""
+    exif, path = Image.Exif(), project.folder / f'turned.{suffix}'
+    exif[0x0112] = orientation
+    stored = np.zeros((40, 60, 3), np.uint8)
+    stored[:10, :20] = 255
+    Image.fromarray(stored).save(path, **({} if suffix == 'bmp' else dict(exif=exif)))
+    status, body, headers = page.request('GET', f'/image/{path.name}')
+    read = read_image(str(path))
+    assert status == 200 and project.size(path.name) == read.shape[1::-1]
+    if suffix in ('webp', 'tif'):
+        assert headers['content-type'] == 'image/png' and not Image.open(io.BytesIO(body)).getexif()
+        assert np.array_equal(np.array(Image.open(io.BytesIO(body))), read)
+    else:
+        assert body == path.read_bytes()
+
+
+def test_what_is_shown_goes_by_the_content(page, project):
+    Image.new('RGB', (8, 6)).save(project.folder / 'really_webp.png', 'webp')
+    assert page.request('GET', '/image/really_webp.png')[1][:4] == b'\x89PNG'
+
+
+SCHEMA = dict(category='mouse', keypoints=[], links=[], pairs=[], revision=1)
+REVIEW = dict(image='frame_1.png', animal='p1', decision='reject', points={}, box=None, revision=0, round=0)
+
+
+@pytest.mark.parametrize(('path', 'body'), [
+    ('schema', {**SCHEMA, 'category': '\ud800'}), ('schema', {**SCHEMA, 'keypoints': [dict(id='\ud800', name='x')]}),
+    ('schema', {**SCHEMA, 'keypoints': [dict(id=None, name='\ud800')]}), ('schema', {**SCHEMA, 'keypoints': [{}]}),
+    ('review', {**REVIEW, 'animal': '\ud800'}), ('review', {**REVIEW, 'image': '\ud800.png'}),
+    ('review', {**REVIEW, 'image': 'x' * 300 + '.png'}), ('review', {**REVIEW, 'decision': '\ud800'}),
+    ('animal', {**ANIMAL, 'points': {'k1': [10 ** 400, 1, 2]}}), ('animal', {**ANIMAL, 'box': [0, 0, 10 ** 400, 1]}),
+    ('animal', {**ANIMAL, 'points': {'k1': [1, 1e300, 1]}}), ('animal', {**ANIMAL, 'points': {'\ud800': [1, 1, 2]}}),
+    ('animal', {**ANIMAL, 'image': 'x\0.png'}), ('job/adapt', dict(seconds=10 ** 400)), ('export', dict(formats=[[]])),
+    ('export', dict(formats=['\ud800']))])
+def test_no_text_or_number_breaks_the_server(page, project, path, body):
+    assert error(page.request('POST', f'/api/{path}', body)).isprintable()
+    assert page.request('GET', '/api/project')[0] == 200 and len(project.state.keypoints) == 2
+
+
+def test_a_file_name_that_is_not_utf8_is_named(page, project):
+    with open(os.fsencode(project.folder) + b'/caf\xe9.png', 'wb') as file:
+        file.write((project.folder / 'frame_1.png').read_bytes())
+    status, body, _ = page.request('GET', '/api/project')
+    image = json.loads(body)['images'][-1]
+    assert status == 200 and image['name'] == 'caf\\udce9.png' and 'not UTF-8' in image['problem']
+    assert len(project.images()) == 3
+
+
+def test_foreign_cookies_do_not_matter(project):
+    with serve(project, host='0.0.0.0', token='sesame') as page:
+        assert page.request('GET', '/api/project', Cookie='a,b=c; capekit_token=sesame')[0] == 200
+        assert page.request('GET', '/api/project', Cookie='a,b=c')[0] == 403
+
+
+def test_a_body_that_does_not_state_its_length_is_bounded_too(project):
+    with serve(project, max_bytes=1000) as page:
+        connection = socket.create_connection(('127.0.0.1', page.port), timeout=10)
+        connection.sendall(f'PUT /api/upload/big.png HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nX-Capekit: 1\r\n'
+                           f'Transfer-Encoding: chunked\r\n\r\n7d0\r\n{"x" * 2000}\r\n0\r\n\r\n'.encode())
+        assert connection.recv(300).startswith(b'HTTP/1.1 413 ')
+        connection.close()
+    assert not (project.folder / 'big.png').exists()
+
+
+def test_unknown_routes_answer_in_json(page):
+    assert error(page.request('GET', '/api/nothing')) and error(page.request('GET', '/api/animal'))
