@@ -1,8 +1,8 @@
-// The six screens. One store, read from the server at the start; every change goes to both.
+// The six screens. One store, read from the server for each of them; every change goes to both.
 
 import {h} from '/static/html.js';
 import {store} from '/static/store.js';
-import {onSaving} from '/static/server.js';
+import {onSaving, unsaved} from '/static/server.js';
 import {projectScreen} from '/static/screens/project.js';
 import {labelScreen} from '/static/screens/label.js';
 import {checkScreen} from '/static/screens/check.js';
@@ -13,15 +13,29 @@ import {exportScreen} from '/static/screens/export.js';
 const SCREENS = {Project: projectScreen, Label: labelScreen, Check: checkScreen, Predict: predictScreen,
   Review: reviewScreen, Export: exportScreen};
 const [main, steps, saved, problem] = ['screen', 'steps', 'saved', 'problem'].map((id) => document.getElementById(id));
-let leave = () => {};
+let leave = () => {}, shown = null;
 
-export function show(name) {
+// A screen gets an element of its own, and returns what to do when it is left, and when the store has changed.
+export async function show(name) {
+  const place = h('div', {class: 'place'});
   leave();
-  leave = () => {};
+  leave = store.redraw = () => {};
+  shown = place;
   for (const button of steps.children) button.toggleAttribute('aria-current', button.textContent === name);
-  main.replaceChildren();
+  main.replaceChildren(place);
   history.replaceState(null, '', `#${name}`);
-  Promise.resolve(SCREENS[name](main, show)).then((ends) => { if (ends) leave = ends; }, fail);
+  try {
+    if (!unsaved()) await store.load();  // without the server, one goes on labelling
+  } catch (error) {
+    fail(error);
+  }
+  if (shown !== place) return;
+  try {
+    const {end = () => {}, redraw = () => {}} = await SCREENS[name](place, show) ?? {};
+    if (shown === place) [leave, store.redraw] = [end, redraw]; else end();
+  } catch (error) {
+    fail(error);
+  }
 }
 
 export function fail(error) {
@@ -30,10 +44,13 @@ export function fail(error) {
 }
 
 problem.querySelector('button').addEventListener('click', () => { problem.hidden = true; });
-window.addEventListener('unhandledrejection', (event) => fail(event.reason));
-onSaving((count, refusal, unreachable) => {
-  saved.textContent = unreachable ? `${count} not saved: server unreachable, trying again` : count ? 'saving…' : 'saved';
-  saved.classList.toggle('unsaved', Boolean(unreachable));
+window.addEventListener('unhandledrejection', (event) => {
+  if (event.reason.status) event.preventDefault();  // what the server refuses is no fault of the page
+  fail(event.reason);
+});
+onSaving((count, {refusal, trouble} = {}) => {
+  saved.textContent = trouble ? `${count} not saved: ${trouble}, trying again` : count ? 'saving…' : 'saved';
+  saved.classList.toggle('unsaved', Boolean(trouble));
   if (refusal) fail(new Error(refusal));
 });
 

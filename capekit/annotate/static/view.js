@@ -5,7 +5,7 @@ import {colour, h} from '/static/html.js';
 const DRAG_PIXELS = 3;
 
 export class View {
-  // handlers: place(x, y, hidden), move(id, x, y), choose(id), box([x, y, w, h]); left out where nothing may be changed
+  // handlers: place(x, y, hidden), move(id, [x, y, visibility]), box([x, y, w, h]); left out where nothing may be changed
   constructor(handlers = {}) {
     this.handlers = handlers;
     this.drawsBox = false;
@@ -85,7 +85,10 @@ export class View {
     this.grab = this.moving = this.trial = null;
     if (!grab) return;
     if (trial) { if (trial[2] > 1 && trial[3] > 1) handlers.box?.(trial); }
-    else if (moving) handlers.move(moving.id, ...moving.at);
+    else if (moving) {
+      const before = this.points[moving.id];  // what was hidden beyond the border is no longer
+      handlers.move(moving.id, [...moving.at, this.inside(before) ? before[2] : 2]);
+    }
     else if (!grab.dragged && grab.button !== 1) {
       const at = this.at(event);
       if (this.inside(at)) handlers.place?.(...at, grab.button === 2);

@@ -28,5 +28,5 @@ export function checkScreen(main) {
           h('td', {}, row.low === null ? '–' : `${row.low.toFixed(1)} – ${row.high.toFixed(1)}`)))));
   }
   draw();
-  return bar.end;
+  return {end: bar.end};
 }

@@ -2,6 +2,7 @@
 
 import {h, seconds} from '/static/html.js';
 import {get, post} from '/static/server.js';
+import {store} from '/static/store.js';
 
 export function jobBar(done) {
   const bar = h('progress', {max: 1, value: 0}), text = h('span', {class: 'job'});
@@ -18,7 +19,7 @@ export function jobBar(done) {
         bar.hidden = stop.hidden = !job.running;
         bar.value = job.fraction;
         text.textContent = job.error ? `${job.kind}: ${job.error}` : `${job.kind}: ${job.text} ${seconds(job.seconds_left)}`;
-        if (wasRunning && !job.running && !job.error) done();
+        if (wasRunning && !job.running && !job.error) store.load().then(done);  // what it changed
         wasRunning = job.running;
       }
       await new Promise((resolve) => setTimeout(resolve, 400));

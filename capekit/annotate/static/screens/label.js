@@ -6,6 +6,7 @@ import {View} from '/static/view.js';
 
 const HELP = [['click', 'place'], ['right click', 'place hidden'], ['drag', 'move, or pan'], ['wheel', 'zoom'], ['n p', 'next, previous image'],
   ['j k', 'next, previous keypoint'], ['h', 'hidden'], ['b', 'box'], ['c', 'copy the last image'], ['Del', 'delete'], ['u', 'undo']];
+const REVIEWED = ['accepted', 'corrected'];
 
 export function labelScreen(main) {
   const images = store.images.filter((image) => !image.problem);
@@ -20,7 +21,7 @@ export function labelScreen(main) {
   const points = () => store.of(image)[animal]?.points ?? {};
   const view = new View({
     place: (x, y, hidden) => { put({...points(), [current]: [x, y, hidden ? 1 : 2]}); advance(); },
-    move: (id, x, y) => { current = id; put({...points(), [id]: [x, y, points()[id][2]]}); },
+    move: (id, point) => { current = id; put({...points(), [id]: point}); },
     box: (box) => { view.drawsBox = false; put(points(), box); },
   });
   const [left, right] = [h('aside'), h('aside', {class: 'right'})];
@@ -28,8 +29,10 @@ export function labelScreen(main) {
     h('div', {class: 'keys quiet'}, HELP.map(([key, what]) => [h('kbd', {}, key), ` ${what}  `]))), right));
 
   function put(next, box = store.of(image)[animal]?.box ?? null) {
-    undo.push([image, animal, store.of(image)[animal] ?? null]);
-    store.setAnimal(image, animal, {points: next, box, origin: 'drawn'});
+    const before = store.of(image)[animal] ?? null;
+    undo.push([image, animal, before]);
+    // What was accepted once stays the answer to a prediction, and says nothing of the image's other animals.
+    store.setAnimal(image, animal, {points: next, box, origin: REVIEWED.includes(before?.origin) ? 'corrected' : 'drawn'});
     draw();
   }
 
@@ -86,7 +89,7 @@ export function labelScreen(main) {
     const source = lastShown ?? [...images.slice(0, images.indexOf(image))].reverse().filter((each) => store.isLabelled(each)).map((each) => [each, Object.keys(store.of(each))[0]])[0];
     const from = source && store.of(source[0])[source[1]];
     if (!from || source[0] === image) return;
-    const fits = Object.entries(from.points).filter(([, [x, y]]) => x <= image.width - 0.5 && y <= image.height - 0.5);
+    const fits = Object.entries(from.points).filter(([, point]) => view.inside(point));
     put({...Object.fromEntries(fits), ...points()});
   }
 
@@ -125,5 +128,6 @@ export function labelScreen(main) {
   };
   window.addEventListener('keydown', onKey);
   draw();
-  return () => window.removeEventListener('keydown', onKey);
+  // Taking back what is not the last change any more would undo that of somebody else.
+  return {end: () => window.removeEventListener('keydown', onKey), redraw: () => { undo.length = 0; draw(); }};
 }

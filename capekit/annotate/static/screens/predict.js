@@ -35,5 +35,5 @@ export function predictScreen(main, show) {
     }));
   }
   draw();
-  return bar.end;
+  return {end: bar.end};
 }

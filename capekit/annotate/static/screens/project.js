@@ -17,16 +17,23 @@ export function projectScreen(main, show) {
     ...broken.map((image) => h('p', {class: 'quiet'}, `${image.problem}`)),
     h('div', {class: 'row'}, 'Add images', h('input', {type: 'file', multiple: true, accept: 'image/*', 'aria-label': 'Add images',
       onchange: async (event) => {
-        for (const file of event.target.files) await put(`/api/upload/${encodeURIComponent(file.name)}`, file);
+        const problems = [];
+        for (const file of event.target.files) {
+          await put(`/api/upload/${encodeURIComponent(file.name)}`, file).catch((error) => problems.push(error));
+        }
         await store.load();
         again();
+        if (problems.length) throw Object.assign(problems[0], {message: problems.map(({message}) => message).join('; ')});
       }})),
     h('div', {class: 'row'}, 'Import labels', h('input', {type: 'file', 'aria-label': 'Import labels', onchange: async (event) => {
-      const [file] = event.target.files, {text} = await postFile(`/api/import?name=${encodeURIComponent(file.name)}`, file);
+      const [file] = event.target.files;
+      event.target.value = '';  // a corrected file of the same name is a change too
+      const {text, refused} = await postFile(`/api/import?name=${encodeURIComponent(file.name)}`, file);
       await store.load();
       again();
-      main.querySelector('.imported').textContent = text;
-    }}), h('span', {class: 'imported quiet'})),
+      main.querySelector('.imported').append(text, h('ul', {}, refused.map((line) => h('li', {}, line))));
+    }})),
+    h('div', {class: 'imported quiet', role: 'status'}),
 
     h('h2', {}, 'What is in them'),
     h('div', {class: 'row'}, h('input', {value: store.category, 'aria-label': 'Category',
@@ -45,13 +52,14 @@ export function projectScreen(main, show) {
     h('form', {class: 'row', onsubmit: (event) => {
       event.preventDefault();
       const names = event.target.elements.names.value.split(/[,\n]/).map((name) => name.trim()).filter(Boolean);
-      if (names.length) change({keypoints: [...store.keypoints, ...fresh(names)]}).then(() => main.querySelector('[name=names]').focus());
+      if (names.length) change({keypoints: [...store.keypoints, ...names.map((name) => ({id: null, name}))]}).then(() => main.querySelector('[name=names]').focus());
     }}, h('input', {name: 'names', size: 50, placeholder: 'nose, left ear, right ear, tail base', 'aria-label': 'New keypoints'}),
     h('button', {}, 'Add')),
     ...pairTable('Links', 'drawn between keypoints', 'links', change),
     ...pairTable('Left and right', 'each other\'s mirror image', 'pairs', change),
     h('p', {}, h('button', {class: 'primary', type: 'button', disabled: !store.keypoints.length || !store.images.length,
       onclick: () => show('Label')}, 'Label five images')));
+  return {redraw: again};
 }
 
 function pairTable(title, what, key, change) {
@@ -63,17 +71,6 @@ function pairTable(title, what, key, change) {
       onclick: () => change({[key]: store[key].filter((each) => each !== pair)})}, `${names[pair[0]]} – ${names[pair[1]]} ×`))),
     h('div', {class: 'row'}, a, b, h('button', {type: 'button', disabled: store.keypoints.length < 2,
       onclick: () => change({[key]: [...store[key], [a.value, b.value]]})}, 'Add'))];
-}
-
-function fresh(names) {
-  const ids = new Set(Object.values(store.animals).flatMap((animals) => Object.values(animals).flatMap(({points}) => Object.keys(points))));
-  store.keypoints.forEach(({id}) => ids.add(id));
-  let number = 1;
-  return names.map((name) => {
-    while (ids.has(`k${number}`)) number += 1;
-    ids.add(`k${number}`);
-    return {id: `k${number}`, name};
-  });
 }
 
 function used(id) {

@@ -1,12 +1,12 @@
 // Worst first: Enter accepts, a drag corrects, x rejects. A random share gives an accuracy that the order does not bias.
 
 import {h} from '/static/html.js';
-import {get, save} from '/static/server.js';
+import {get} from '/static/server.js';
 import {store} from '/static/store.js';
 import {View} from '/static/view.js';
 
 export async function reviewScreen(main, show) {
-  const {predictions} = await get('/api/predictions');
+  const {predictions, round} = await get('/api/predictions');
   if (!predictions.length) {
     main.append(h('div', {class: 'page'}, h('p', {}, 'Nothing is predicted yet. ', h('button', {type: 'button', onclick: () => show('Predict')}, 'Predict'))));
     return null;
@@ -15,7 +15,7 @@ export async function reviewScreen(main, show) {
   let at = Math.max(predictions.findIndex((each) => !decided(each)), 0), current = null;
   const changed = new Map();  // prediction -> its corrected points
   const view = new View({
-    move: (id, x, y) => { current = id; edit({...points(), [id]: [x, y, points()[id][2]]}); },
+    move: (id, point) => { current = id; edit({...points(), [id]: point}); },
     place: (x, y, hidden) => { if (current) edit({...points(), [current]: [x, y, hidden ? 1 : 2]}); },
   });
   const [left, right] = [h('aside'), h('aside', {class: 'right'})];
@@ -26,12 +26,8 @@ export async function reviewScreen(main, show) {
   function edit(next) { changed.set(predictions[at], next); draw(); }
 
   function decide(decision) {
-    const each = predictions[at], image = store.images.find(({name}) => name === each.image);
-    if (decision === 'reject') { if (store.of(image)[each.animal]) store.setAnimal(image, each.animal, null); }
-    else store.setAnimal(image, each.animal, {points: points(), box: each.box, origin: decision === 'accept' ? 'accepted' : 'corrected'});
-    store.decisions[each.image] ??= {};
-    store.decisions[each.image][each.animal] = decision;
-    save('/api/review', {image: each.image, animal: each.animal, decision});
+    const each = predictions[at];
+    store.decide(store.images.find(({name}) => name === each.image), each, decision, points(), round);
     go(1);
   }
 
@@ -88,5 +84,6 @@ export async function reviewScreen(main, show) {
   };
   window.addEventListener('keydown', onKey);
   draw();
-  return () => window.removeEventListener('keydown', onKey);
+  return {end: () => window.removeEventListener('keydown', onKey),
+    redraw: () => { if (store.round === round) draw(); else show('Review'); }};
 }
