@@ -205,11 +205,11 @@ def test_no_text_or_number_breaks_the_server(page, project, path, body):
 
 
 def test_a_file_name_that_is_not_utf8_is_named(page, project):
-    with open(os.fsencode(project.folder) + b'/caf\xe9.png', 'wb') as file:
+    with open(os.fsencode(project.folder) + b'/\xe9.png', 'wb') as file:
         file.write((project.folder / 'frame_1.png').read_bytes())
     status, body, _ = page.request('GET', '/api/project')
     image = json.loads(body)['images'][-1]
-    assert status == 200 and image['name'] == 'caf\\udce9.png' and 'not UTF-8' in image['problem']
+    assert status == 200 and image['name'] == '\\udce9.png' and 'not UTF-8' in image['problem']
     assert len(project.images()) == 3
 
 

@@ -28,8 +28,9 @@ export const postFile = (path, file) => request('POST', path, file);
 export function save(what, path, body, saved, refused) {
   queue.push({what, path, body, saved, refused});
   count += 1;
+  if (sending) return;  // what is said of earlier changes, such as trouble, holds for this one
   report(queue.length);
-  if (!sending) send();
+  send();
 }
 
 // Only the change itself is at fault with these; a server in trouble, or one that does not know this page, is asked again.
