@@ -11,9 +11,8 @@ from capekit.annotate.project import Project
 from capekit.errors import CapekitError
 from capekit.files import atomic_write
 from capekit.interop import labels as label_files
+from capekit.labelling.output import SUFFIXES
 from capekit.labelling.supports import UNSEEN, located
-
-SUFFIXES = {'coco': '.json', 'dlc': '.csv', 'dlc-h5': '.h5', 'lp': '.csv', 'slp': '.slp', 'csv': '.csv'}
 
 
 class Exchange:
@@ -65,8 +64,7 @@ class Exchange:
         own, known = set(self.project.images()), self._keypoints(labels)
         matching: dict[str, list[label_files.LabelledImage]] = defaultdict(list)
         taken, refused = 0, []
-        for image in labels.images:
-            name = located(image.file, self.project.folder)
+        for image, name in zip(labels.images, located(labels, self.project.folder), strict=True):
             if image.animals and name in own:
                 matching[name].append(image)
             elif image.animals:
@@ -128,7 +126,7 @@ class Exchange:
         labels, files = self._label_set(), []
         notes = [f'left out: {problem}' for problem in self.project.check()[1].values()]
         for name in formats:
-            path = self.project.own / 'export' / f'labels_{name}{SUFFIXES[name]}'
+            path = self.project.own / 'export' / f'labels_{name}.{SUFFIXES[name]}'
             try:
                 label_files.write(path, name, labels, overwrite=True)
                 files.append(path.name)

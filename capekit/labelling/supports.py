@@ -48,7 +48,12 @@ def read_labelled(path: str | Path, images: str | Path, format: str | None = Non
     unseen = sum(bool(animal.labelled.any()) and animal.status in UNSEEN for _, animal in labels.animals)
     left_out = (f"{unseen} animals that a model predicted and nobody accepted are left out; where 'review' has another "
                 "'status', such as 'corrected', or is deleted, they count")
-    _drop_folders(labels, Path(images))
+    originals: dict[str, str] = {}
+    for image, name in zip(labels.images, located(labels, Path(images)), strict=True):
+        if (other := originals.setdefault(name, image.file)) != image.file:
+            raise CapekitError(f'{path}: {other} and {image.file} would both be {name} in {images}; give the folder '
+                               'that both are in')
+        image.file = name
     labelled = supports_of(labels, images)
     if not labelled.supports:
         raise CapekitError(f'{path}: no labelled animal of category {labelled.category!r}' + (
@@ -73,26 +78,20 @@ def _format(path: Path) -> str:
         raise
 
 
-def _drop_folders(labels: LabelSet, images: Path) -> None:
-    """Take the leading folders that `images` does not have off the file names; the same folders off all of them.
+def located(labels: LabelSet, images: Path) -> list[str]:
+    """The file name of each image of the labels without the leading folders that `images` does not have.
 
-    An image of another film that is called the same is another image: where several folders could be dropped, the one
-    that `images` is counts.
-
-    Raises:
-        CapekitError: several could be, and `images` is none of them.
+    Where `images` is one of those folders, only its own images are in it: one of another film that is called the same
+    is another image, and keeps its name.
     """
     found = {leading for image in labels.images if (leading := _leading(image.file, images))}
-    own = [leading for leading in found if images.resolve().parts[-len(leading):] == leading]
-    if len(found) > 1 and not own:
-        first, second, *_ = sorted(str(Path(*leading)) for leading in found)
-        raise CapekitError(f'{images}: has images called like those of {first!r} and of {second!r}; give the folder '
-                           'that both are in')
-    for dropped in own or found:
-        for image in labels.images:
-            parts = Path(image.file).parts
-            if parts[:len(dropped)] == dropped:
-                image.file = Path(*parts[len(dropped):]).as_posix()
+    own = {leading for leading in found if images.resolve().parts[-len(leading):] == leading}
+    names = []
+    for image in labels.images:
+        parts = Path(image.file).parts
+        dropped = next((leading for leading in own or found if parts[:len(leading)] == leading), ())
+        names.append(Path(*parts[len(dropped):]).as_posix() if dropped else image.file)
+    return names
 
 
 def _leading(file: str, images: Path) -> tuple[str, ...] | None:
