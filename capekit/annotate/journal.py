@@ -43,7 +43,7 @@ class Journal:
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 changes.append(json.loads(line))
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise CapekitError(f'{self.path}: line {number} is not a change; restore the file from a copy, or '
                                    'delete the line') from None
         return changes

@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from capekit.apis import CapeInferencer
+from capekit.choices import Seed
+from capekit.commands.arguments import Whole
 from capekit.errors import CapekitError
 from capekit.files import check_writable, read_json
 from capekit.interop import labels as label_files
@@ -42,19 +44,20 @@ def main() -> None:
     parser.add_argument('--checkpoint', metavar='CKPT', help='of that config')
     parser.add_argument('--boxes', default='find', metavar='FILE|find|whole',
                         help='JSON {file name: [[x, y, w, h], ...]}, find (the default), or the whole image')
-    parser.add_argument('--animals', type=int, default=1, metavar='N', help='to find in an image at most; default: 1')
+    parser.add_argument('--animals', action=Whole, default=1, metavar='N',
+                        help='to find in an image at most; default: 1')
     parser.add_argument('--adapt', type=float, default=60, metavar='SECONDS',
                         help='longest time for training on the labelled images, at most 200 steps a minute; 0 = none; '
                              'default: 60. Measuring the errors takes up to two and a half times as long again')
     parser.add_argument('--format', nargs='+', default=[], choices=output.SUFFIXES, metavar='FORMAT',
                         help=f'further files: {", ".join(output.SUFFIXES)}')
-    parser.add_argument('--review', type=int, metavar='N', help='length of the review list; default: all')
-    parser.add_argument('--suggest', type=int, metavar='N', help='suggest so many images to label next')
+    parser.add_argument('--review', action=Whole, metavar='N', help='length of the review list; default: all')
+    parser.add_argument('--suggest', action=Whole, metavar='N', help='suggest so many images to label next')
     parser.add_argument('--smooth', metavar='median:N', help='videos: the median of N frames, in files of its own')
-    parser.add_argument('--stride', type=int, default=1, metavar='N', help='videos: every N-th frame; default: 1')
+    parser.add_argument('--stride', action=Whole, default=1, metavar='N', help='videos: every N-th frame; default: 1')
     parser.add_argument('--draw', action='store_true', help='draw every image, in OUT/drawn')
     parser.add_argument('--device', default='cpu', help='such as cpu or cuda:0')
-    parser.add_argument('--seed', type=int, default=0, help='of every random draw; default: 0')
+    parser.add_argument('--seed', action=Whole, allowed=Seed, default=0, help='of every random draw; default: 0')
     parser.add_argument('--overwrite', action='store_true',
                         help='begin anew; what an earlier run left in OUT is removed')
     Run(parser.parse_args()).go()
@@ -73,9 +76,6 @@ class Run:
                 raise CapekitError(f'{option} is for videos; {args.images} is none')
         for form in args.format:
             label_files.check_libraries(form)
-        for option in ('review', 'suggest', 'animals', 'stride'):
-            if getattr(args, option) is not None and getattr(args, option) < 1:
-                raise CapekitError(f'--{option} {getattr(args, option)}: must be 1 or more')
         check_writable(args.out, '--out', folder=True)
         if self.is_video:
             next(sources.read_frames(args.images), None)  # is there, and can be decoded

@@ -12,18 +12,18 @@ DIR, CONFIG = '--out DIR', 'a_mp100.py'
 # Command -> what else it needs.
 NEEDED = dict(
     annotate='images', audit='a.json', benchmark=CONFIG, benchmark_labelling=f'a.json --images x --category y {DIR}',
-    browse=CONFIG, compare='a.npz b.npz', complexity=CONFIG, costs='', score='a.npz', sweep='a.yml', synthesize='DIR',
-    test=CONFIG, train=CONFIG, visualize=f'{CONFIG} --what padding')
+    browse=CONFIG, compare='a.npz b.npz', complexity=CONFIG, costs='', label=f'--labelled a.json --images x {DIR}',
+    score='a.npz', sweep='a.yml', synthesize='DIR', test=CONFIG, train=CONFIG, visualize=f'{CONFIG} --what padding')
 SIZES = dict(
     annotate=['stride'], audit=['shots', 'queries'], benchmark=['shots', 'categories', 'episodes', 'pairs', 'rounds'],
     benchmark_labelling=['shots', 'steps'], browse=['episodes', 'shots'], compare=['shots'],
-    complexity=['shots', 'keypoints', 'rounds'], costs=['keypoints'], sweep=['seeds'],
-    synthesize=['categories', 'instances', 'workers'], test=['shots', 'episodes', 'queries'], train=['shots'],
-    visualize=['shots', 'slots'])
+    complexity=['shots', 'keypoints', 'rounds'], costs=['keypoints'], label=['animals', 'review', 'stride', 'suggest'],
+    sweep=['seeds'], synthesize=['categories', 'instances', 'workers'], test=['shots', 'episodes', 'queries'],
+    train=['shots'], visualize=['shots', 'slots'])
 COUNTS = dict(
     benchmark_labelling=['corrections', 'draws'], browse=['seed'], compare=['top', 'resamples', 'seed'],
-    score=['resamples', 'seed'], synthesize=['seed'], train=['seed'], visualize=['seed'])
-# Compared with what the data, the model or the machine has; `label` has checks of its own.
+    label=['seed'], score=['resamples', 'seed'], synthesize=['seed'], train=['seed'], visualize=['seed'])
+# Compared with what the data, the model or the machine has.
 CHECKED_LATER = {'--split', '--port', '--layer', '--keypoints', '--categories', '--local_rank'}
 CASES = [(command, option, value, least) for options, value, least in ((SIZES, '0', 1), (COUNTS, '-1', 0))
          for command, names in options.items() for option in names]
@@ -61,4 +61,4 @@ def test_no_number_is_left_without_bounds(command, monkeypatch):
 
 def test_every_command_with_numbers_is_looked_at():
     assert COMMANDS.keys() - NEEDED.keys() == {
-        'label', 'replay', 'report', 'prepare_mp100', 'convert', 'convert_labels', 'configs', 'demo'}
+        'replay', 'report', 'prepare_mp100', 'convert', 'convert_labels', 'configs', 'demo'}

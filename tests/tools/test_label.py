@@ -232,6 +232,6 @@ def test_what_can_be_known_before_is_said_before(call, animals, tmp_path, monkey
         with pytest.raises(CapekitError, match=message):
             call(tmp_path / 'out', *options)
     monkeypatch.setitem(sys.modules, 'tables', None)
-    with pytest.raises(CapekitError, match=r'tables is not installed.*capekit\[dlc\]'):
+    with pytest.raises(CapekitError, match=r'tables is not installed.*pip install tables'):
         call(tmp_path / 'out', '--format', 'dlc-h5')
     assert not (tmp_path / 'out').exists()

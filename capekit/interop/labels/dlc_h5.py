@@ -104,8 +104,8 @@ def _plain_pickles() -> Iterator[None]:
 
 
 def _libraries() -> tuple[Any, Any]:
-    return library('pandas', 'dlc'), library('tables', 'dlc')
+    return library('pandas'), library('tables')
 
 
 DLC_H5 = Format('dlc-h5', 'DeepLabCut H5', read_dlc_h5, write_dlc_h5, HELD | {SEVERAL, NAMES},
-                libraries=('pandas', 'tables'), extra='dlc')
+                libraries=('pandas', 'tables'))

@@ -39,8 +39,6 @@ class Format:
     """`files(path, labels)`: what `write` will write."""
     libraries: tuple[str, ...] = ()
     """Optional ones that reading and writing need."""
-    extra: str = ''
-    """Of capekit, that brings them."""
 
 
 def count_parts(labels: LabelSet) -> dict[str, int]:
@@ -111,14 +109,13 @@ def whole_number(text: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def library(name: str, extra: str) -> Any:
+def library(name: str) -> Any:
     """An optional library.
 
     Raises:
-        CapekitError: it is not installed; names the extra of capekit that brings it.
+        CapekitError: it is not installed.
     """
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise CapekitError(f"{name} is not installed and this format needs it; fix: pip install 'capekit[{extra}]'"
-                           ) from None
+        raise CapekitError(f'{name} is not installed and this format needs it; fix: pip install {name}') from None

@@ -84,7 +84,7 @@ def write(path: str | os.PathLike, format: str, labels: LabelSet, overwrite: boo
 def check_libraries(format: str) -> None:
     """Raise a CapekitError unless the libraries of a format are installed."""
     for name in _format(format).libraries:
-        library(name, FORMATS[format].extra)
+        library(name)
 
 
 def _format(name: str) -> Format:

@@ -18,7 +18,7 @@ def opened(path: str, what: str) -> Iterator[Any]:
     Raises:
         CapekitError: h5py is not installed, or the file is not `what`.
     """
-    h5py = library('h5py', 'sleap')
+    h5py = library('h5py')
     try:
         with h5py.File(path, 'r') as file:
             yield file
@@ -35,7 +35,7 @@ def write_whole(path: str, fill: Callable[[Any], None]) -> None:
         CapekitError: h5py is not installed, or the file cannot be written.
     """
     buffer = io.BytesIO()
-    with library('h5py', 'sleap').File(buffer, 'w') as file:
+    with library('h5py').File(buffer, 'w') as file:
         fill(file)
     with atomic_write(path) as target:
         target.write(buffer.getvalue())

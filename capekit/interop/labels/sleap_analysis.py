@@ -99,4 +99,4 @@ def _fill(file: Any, labels: LabelSet, tracks: list[str], video: str, points: np
 
 ANALYSIS = Format('sleap-analysis', 'SLEAP analysis HDF5', read_analysis, write_analysis,
                   frozenset({SEVERAL, FRAMES, EMPTY, SCORES, SCORE, LINKS, NAMES}),
-                  libraries=('h5py',), extra='sleap')
+                  libraries=('h5py',))

@@ -185,4 +185,4 @@ def _metadata(labels: LabelSet) -> dict:
 
 SLP = Format('slp', 'SLEAP .slp', read_slp, write_slp,
              frozenset({SEVERAL, FRAMES, EMPTY, BARE, SCORES, SCORE, LINKS, NAMES, SIZES, CATEGORY}),
-             libraries=('h5py',), extra='sleap')
+             libraries=('h5py',))
