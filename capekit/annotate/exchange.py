@@ -12,7 +12,7 @@ from capekit.errors import CapekitError
 from capekit.files import atomic_write
 from capekit.interop import labels as label_files
 from capekit.labelling.output import SUFFIXES
-from capekit.labelling.supports import UNSEEN, located
+from capekit.labelling.supports import UNSEEN, check_box, located
 
 
 class Exchange:
@@ -73,6 +73,9 @@ class Exchange:
             try:
                 if len(images) > 1:
                     raise CapekitError(f'{name}: may be {" or ".join(map(str, images))}')
+                if images[0].size not in (None, size := self.project.size(name)):
+                    raise CapekitError(f'{name}: {size[0]} x {size[1]} pixels; the file says {images[0].size[0]} x '
+                                       f'{images[0].size[1]}')
                 if self.project.state.animals.get(name):
                     raise CapekitError(f'{name}: has labels here, which stay')
                 animals = [animal for animal in images[0].animals if animal.status not in UNSEEN]
@@ -102,8 +105,10 @@ class Exchange:
             points = {known[k]: [*animal.points[k].tolist(), int(animal.visibility[k])]
                       for k in np.flatnonzero(animal.labelled)}
             # A box without an area says nothing, as for `capekit label`.
-            box = None if animal.box is None or min(animal.box[2:]) <= 0 else animal.box.tolist()
-            changes.append((name, f'a{number}', points, box))
+            box = animal.box if animal.box is not None and min(animal.box[2:]) != 0 else None
+            if box is not None:
+                check_box(box, self.project.size(name), name)
+            changes.append((name, f'a{number}', points, None if box is None else box.tolist()))
             self.project.check_animal(*changes[-1])
         for change in changes:
             self.project.set_animal(*change, origin='imported')

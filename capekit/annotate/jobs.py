@@ -128,9 +128,10 @@ class Jobs:
         from capekit.apis import CapeInferencer
         from capekit.labelling.review import rank_worst_first
         project = self.project
-        inferencer = CapeInferencer(self._config, self._checkpoint, self._device).load(project.own / MODEL)
-        if 'keypoint_ids' not in inferencer.settings:
-            raise CapekitError('the model is of an earlier version; adapt again, under Check')
+        try:
+            inferencer = CapeInferencer(self._config, self._checkpoint, self._device).load(project.own / MODEL)
+        except CapekitError as error:
+            raise CapekitError(f'{error}; adapt again, under Check') from None
         paths = [str(project.folder / name) for name in names]
         given: Boxes = 'whole' if boxes == 'whole' else None
         if boxes == 'drawn':

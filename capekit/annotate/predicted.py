@@ -14,11 +14,10 @@ from capekit.labelling.consensus import SAME
 from capekit.labelling.records import PosePrediction
 
 RANDOM_SHARE = 0.1
-KINDS = ('try', 'predict')
 
 
 def read_records(project: Project, kind: str) -> list[dict]:
-    """The predictions of the last run of one of `KINDS` in images that are still there, the worst first."""
+    """The last predictions of a kind, 'try' or 'predict', in images that are still there, the worst first."""
     path = project.own / f'{kind}.json'
     sizes = project.check()[0]
     return [record for record in read_json(path) if record['image'] in sizes] if path.is_file() else []

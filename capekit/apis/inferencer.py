@@ -261,7 +261,7 @@ def _pictures(images: Any) -> Iterator[sources.Picture]:
     """What `predict` was given, one by one."""
     if isinstance(images, (str, Path)):
         return sources.read_pictures(sources.list_images(images), sources.folder_of(images))
-    if isinstance(images, np.ndarray) and images.ndim < 4:
+    if isinstance(images, np.ndarray) and images.ndim < 4 and images.dtype.kind not in 'OUS':
         raise CapekitError(f'images: one array of shape {images.shape}; give a list, [image]')
     if not np.iterable(images):
         raise CapekitError(f'images={images!r}: expected a folder, pattern, path, or a list of paths or arrays')

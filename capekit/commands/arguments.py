@@ -27,7 +27,7 @@ class Whole(argparse.Action):
         setattr(namespace, self.dest, numbers if self.nargs else numbers[0])
 
     def _number(self, text: str, option: str | None) -> int:
-        if re.fullmatch(r'-?\d+', text) and valid(int(text), self.allowed):
+        if re.fullmatch(r'-?[0-9]{1,18}', text) and valid(int(text), self.allowed):
             return int(text)
         raise CapekitError(f'{option} {text}: {expected(self.allowed)}')
 

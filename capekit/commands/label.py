@@ -87,7 +87,7 @@ class Run:
         names = [] if self.is_video else sources.list_images(args.images)
         self._compare_boxes([Path(args.images).name] if self.is_video else names)
         files = self._files()
-        run = output.RunFolder(args.out, self._request(files), args.overwrite, files)
+        run = output.RunFolder(args.out, self._request(files), args.overwrite, [*files, Path(args.images)])
         if run.resumes:
             run.open()
             inferencer.load(run.model)
@@ -180,7 +180,7 @@ class Run:
                     # Such as several animals in a format that has no place for them: hours of work are not lost.
                     print(f'not written: {error}')
         output.write_rows(args.out / output.REVIEW, review_rows(ranked[:args.review], settings['names']))
-        contact_sheet(args.out / output.SHEET, ranked, self._read, settings['links'], args.seed)
+        contact_sheet(args.out / sources.SHEET, ranked, self._read, settings['links'], args.seed)
         if args.suggest:
             chosen = inferencer.suggest(predictions, args.suggest, self.folder, args.seed)
             output.write_rows(args.out / output.SUGGESTIONS, [['image', 'frame', 'reason'], *(
@@ -195,7 +195,7 @@ class Run:
         for entry in broken:
             print(f'left out: {entry["fault"]}')
         print(f'{args.out}: {len(predictions)} animals in {len(records) - len(broken)} images; look at '
-              f'{output.SHEET}, then {output.REVIEW}')
+              f'{sources.SHEET}, then {output.REVIEW}')
 
     def _read(self, predictions: Sequence[PosePrediction]) -> list[np.ndarray | None]:
         """The images of predictions; a video is decoded once for all of them."""
@@ -213,7 +213,7 @@ class Run:
             if picture.image is not None:
                 name = picture.name if picture.frame is None else f'{picture.frame:06}'
                 # Both a.jpg and a.png may be there.
-                draw_image(self.args.out / output.DRAWN / (name if name.endswith('.jpg') else f'{name}.jpg'),
+                draw_image(self.args.out / sources.DRAWN / (name if name.endswith('.jpg') else f'{name}.jpg'),
                            picture.image, predictions, links)
 
 

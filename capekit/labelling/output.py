@@ -15,14 +15,18 @@ from capekit.errors import CapekitError
 from capekit.files import PARTIAL, atomic_write, read_json, read_json_lines, remove_partial, write_json
 from capekit.interop.labels import Animal, LabelledImage, LabelSet
 from capekit.labelling.records import PosePrediction
-from capekit.labelling.sources import STATE, Picture
+from capekit.labelling.sources import DRAWN, SHEET, STATE, Picture, is_run
 from capekit.locks import Lock
 
 JOURNAL, MODEL, LOCK = 'journal.jsonl', 'model.safetensors', '.run.lock'
-DRAWN, SHEET, REVIEW, SUGGESTIONS = 'drawn', 'contact_sheet.jpg', 'review.csv', 'suggestions.csv'
+REVIEW, SUGGESTIONS = 'review.csv', 'suggestions.csv'
 PREDICTIONS, SMOOTHED = 'predictions', 'smoothed'
 SUFFIXES = {'coco': 'json', 'dlc': 'csv', 'dlc-h5': 'h5', 'lp': 'csv', 'slp': 'slp', 'csv': 'csv'}
 """Of the formats that a run can write."""
+RESULTS = dict.fromkeys([STATE, JOURNAL, MODEL, REVIEW, SHEET, SUGGESTIONS, DRAWN, *(
+    f'{stem}{form}.{suffix}' for stem in (PREDICTIONS, SMOOTHED) for name, suffix in SUFFIXES.items()
+    for form in ('', f'_{name}'))])
+"""Names of everything that a run may write into its folder."""
 ARRAYS = ('box', 'points', 'scores', 'error', 'spread', 'misfit')
 
 
@@ -43,28 +47,33 @@ class RunFolder:
                  inputs: Sequence[Path] = ()):
         self.folder, self.request, self.overwrite = Path(folder), json.loads(json.dumps(request)), overwrite
         self._lock: Lock | None = None
-        removed = [path.resolve() for path in written(self.folder)]
+        removed = [path.resolve() for path in self._written()]
         for path in inputs:
             if overwrite and any(path.resolve().is_relative_to(own) for own in removed):
                 raise CapekitError(f'{path}: --overwrite would remove it; name another folder for --out')
         self._check()
 
     def _check(self) -> None:
-        if self.overwrite:
-            return
-        state, folder = self._state(), self.folder
+        folder, state = self.folder, self._state()
         others = [path.name for path in sorted(folder.iterdir()) if path.name != LOCK
                   and not path.name.endswith(PARTIAL)] if folder.is_dir() else []
+        if self.overwrite:
+            if state is None and (taken := [name for name in others if name in RESULTS]):
+                raise CapekitError(f'--out {folder}: {taken[0]} is there, and no run wrote it; name another folder')
+            return
         if state is None and others:
-            raise CapekitError(f'--out {folder}: holds other files, such as {others[0]}; name another folder, or add '
-                               '--overwrite, which leaves them there')
-        if state is not None and state.get('state') == 'complete':
+            raise CapekitError(f'--out {folder}: holds other files, such as {others[0]}; name another folder')
+        if state is not None and state['state'] == 'complete':
             raise CapekitError(f'--out {folder}: holds a complete run; name another folder, or add --overwrite')
-        if state is not None and state.get('request') != self.request:
+        if state is not None and state['request'] != self.request:
             changed = sorted(key for key in {**self.request, **state['request']}
-                             if self.request.get(key) != state['request'].get(key))
+                             if self.request.get(key, ...) != state['request'].get(key, ...))
             raise CapekitError(f'--out {folder}: holds an unfinished run with other {", ".join(changed)}; name another '
                                'folder, or add --overwrite')
+
+    def _written(self) -> list[Path]:
+        """What is there of the files and folders that a run writes; nothing where no run was."""
+        return [self.folder / name for name in RESULTS if os.path.lexists(self.folder / name)] if self._state() else []
 
     @property
     def resumes(self) -> bool:
@@ -89,16 +98,14 @@ class RunFolder:
     def start(self) -> None:
         """State that a run has begun here; before, nothing is written or removed."""
         if self.overwrite:
-            for path in written(self.folder):
+            for path in self._written():
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        (self.folder / JOURNAL).unlink(missing_ok=True)  # of a model that is gone
         write_json(self.folder / STATE, dict(state='running', request=self.request))
 
     def _state(self) -> dict | None:
-        path = self.folder / STATE
-        try:
-            return read_json(path) if path.exists() else None
-        except CapekitError as error:
-            raise CapekitError(f'{error}; name another folder, or add --overwrite') from None
+        """Of the run that is here; None if there is none."""
+        return read_json(self.folder / STATE) if is_run(self.folder / STATE) else None
 
     @property
     def model(self) -> Path:
@@ -132,15 +139,6 @@ class RunFolder:
         write_json(self.folder / STATE, dict(state='complete', request=self.request, **summary))
         for name in (JOURNAL, LOCK):
             (self.folder / name).unlink(missing_ok=True)
-
-
-def written(folder: Path) -> list[Path]:
-    """What is there of the files and folders that a run writes."""
-    names = [STATE, JOURNAL, MODEL, REVIEW, SHEET, SUGGESTIONS, DRAWN]
-    for stem in (PREDICTIONS, SMOOTHED):
-        for form, suffix in SUFFIXES.items():
-            names += [f'{stem}.{suffix}', f'{stem}_{form}.{suffix}']
-    return [folder / name for name in dict.fromkeys(names) if os.path.lexists(folder / name)]
 
 
 def _record(picture: Picture, predictions: list[PosePrediction]) -> dict:

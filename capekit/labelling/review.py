@@ -56,7 +56,8 @@ def rank_worst_first(predictions: Sequence[PosePrediction]) -> list[PosePredicti
     if not predictions:
         return []
     values = uncertainty(predictions)
-    badness, worst = animal_uncertainty(values), (ranks_within(values) >= min(WORST, 1 - 1 / len(values))).any(1)
+    badness, ranks = animal_uncertainty(values), ranks_within(values)
+    worst = ((ranks > 0) & ((ranks >= WORST) | (values == np.where(np.isfinite(values), values, -1).max(0)))).any(1)
     why = {name: mean_known(ranks, 1) for name, ranks in suspicions(predictions).items()}
     flagged = [bool(prediction.reasons) for prediction in predictions]
     order = sorted(range(len(predictions)), key=lambda i: (-flagged[i], -badness[i], i))

@@ -13,8 +13,8 @@ from capekit.errors import CapekitError
 from capekit.files import read_json
 
 IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
-STATE = 'run.json'
-"""Of a labelling run, in its folder."""
+STATE, DRAWN, SHEET = 'run.json', 'drawn', 'contact_sheet.jpg'
+"""In the folder of a labelling run: what it is, and the images that it makes."""
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.m4v', '.webm', '.mpg', '.mpeg', '.wmv')
 
 
@@ -49,7 +49,7 @@ def folder_of(images: str | Path) -> Path:
 def list_images(images: str | Path) -> list[str]:
     """Names of the image files of a folder (with its folders), a pattern or a path, relative to `folder_of`, sorted.
 
-    What a labelling run has drawn is no image: folders of runs are left out.
+    What a labelling run has drawn is left out, unless the folder itself holds only that.
 
     Raises:
         CapekitError: there are none.
@@ -57,20 +57,23 @@ def list_images(images: str | Path) -> list[str]:
     path, folder = Path(images), folder_of(images)
     files = path.rglob('*') if path.is_dir() else map(Path, glob.glob(str(images), recursive=True))
     found = [file for file in files if file.suffix.lower() in IMAGES and file.is_file()]
-    runs = {parent for parent in {parent for file in found for parent in file.parents} if _is_run(parent / STATE)}
-    names = sorted(file.relative_to(folder).as_posix() for file in found if runs.isdisjoint(file.parents))
+    below = {parent for file in found for parent in file.parents if parent.is_relative_to(folder)}
+    made = [run / name for run in below if is_run(run / STATE) for name in (DRAWN, SHEET)]
+    names = sorted(file.relative_to(folder).as_posix() for file in found
+                   if not any(file.is_relative_to(own) for own in made))
     if not names:
         raise CapekitError(f'{images}: no images there; valid: a folder, a pattern such as "images/*.jpg", or a video; '
                            f'known suffixes: {", ".join(IMAGES + VIDEOS)}')
     return names
 
 
-def _is_run(state: Path) -> bool:
+def is_run(state: Path) -> bool:
+    """Whether a file is the state of a labelling run."""
     try:
         content = read_json(state)
     except CapekitError:
         return False
-    return isinstance(content, dict) and {'state', 'request'} <= content.keys()
+    return isinstance(content, dict) and isinstance(content.get('request'), dict) and 'state' in content
 
 
 def read_pictures(names: Sequence[str], folder: str | Path) -> Iterator[Picture]:

@@ -42,7 +42,7 @@ def read_model(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except SafetensorError as error:
         raise CapekitError(f'model {path}: damaged ({error})') from None
     if FORMAT not in header:
-        raise CapekitError(f'model {path}: not written by CapeInferencer.save of this version; fit again')
+        raise CapekitError(f'model {path}: of another version of capekit, or no model')
     try:
         return tensors, json.loads(header[FORMAT])
     except (ValueError, RecursionError) as error:

@@ -84,14 +84,10 @@ def located(labels: LabelSet, images: Path) -> list[str]:
     Where `images` is one of those folders, only its own images are in it: one of another film that is called the same
     is another image, and keeps its name.
     """
-    found = {leading for image in labels.images if (leading := _leading(image.file, images))}
-    own = {leading for leading in found if images.resolve().parts[-len(leading):] == leading}
-    names = []
-    for image in labels.images:
-        parts = Path(image.file).parts
-        dropped = next((leading for leading in own or found if parts[:len(leading)] == leading), ())
-        names.append(Path(*parts[len(dropped):]).as_posix() if dropped else image.file)
-    return names
+    leadings = [_leading(image.file, images) or () for image in labels.images]
+    own = {leading for leading in leadings if leading and images.resolve().parts[-len(leading):] == leading}
+    return [Path(*Path(image.file).parts[len(leading):]).as_posix() if leading and (not own or leading in own)
+            else image.file for image, leading in zip(labels.images, leadings, strict=True)]
 
 
 def _leading(file: str, images: Path) -> tuple[str, ...] | None:
@@ -125,20 +121,20 @@ def supports_of(labels: LabelSet, images: str | Path) -> Labelled:
 
 def _support(name: str, image: np.ndarray, animal: Animal) -> Support:
     visible = animal.labelled
-    if animal.box is None or not np.any(animal.box[2:]):
+    if animal.box is None or min(animal.box[2:]) == 0:
         box = box_of_points(animal.points[visible], LEAST_BOX * max(image.shape[:2]))
     else:
         box = animal.box
-        if min(box[2:]) <= 0 or _inside(box, image) < LEAST_INSIDE:
-            raise CapekitError(f'{name}: box {box.tolist()} is not one of an animal in an image of {image.shape[1]} x '
-                               f'{image.shape[0]} pixels; expected [x, y, width, height]')
+        check_box(box, (image.shape[1], image.shape[0]), name)
     return Support(name, image, np.where(visible[:, None], animal.points, 0.0), visible, box)
 
 
-def _inside(box: np.ndarray, image: np.ndarray) -> float:
-    """The share of a box that is in an image."""
-    low, high = np.maximum(box[:2], -0.5), np.minimum(box[:2] + box[2:], np.array(image.shape[1::-1]) - 0.5)
-    return float(np.clip(high - low, 0, None).prod() / box[2:].prod())
+def check_box(box: np.ndarray, size: tuple[int, int], name: str) -> None:
+    """Raise a CapekitError unless a box (4,) has positive sides and lies in an image of that width and height."""
+    low, high = np.maximum(box[:2], -0.5), np.minimum(box[:2] + box[2:], np.array(size) - 0.5)
+    if min(box[2:]) <= 0 or np.clip(high - low, 0, None).prod() < LEAST_INSIDE * box[2:].prod():
+        raise CapekitError(f'{name}: box {np.asarray(box).tolist()} is not one of an animal in an image of {size[0]} x '
+                           f'{size[1]} pixels; expected [x, y, width, height]')
 
 
 def box_of_points(points: np.ndarray, least: float) -> np.ndarray:

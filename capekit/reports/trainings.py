@@ -9,13 +9,12 @@ from capekit.reports.runs import DATA, FinishedRun
 UNTRAINED = 'nothing to train'
 
 
-def trainings(runs: Sequence[FinishedRun], name: Callable[[FinishedRun], str], style: str = 'github') -> list[str]:
+def trainings(runs: Sequence[FinishedRun], name: Callable[[FinishedRun], str]) -> list[str]:
     """A table with a line per way of training, where there are several; what these share; seeds and machines.
 
     Args:
         runs: that the numbers are of.
         name: of a run, for the first column.
-        style: of tabulate.
     """
     ways: dict[tuple, list[str]] = {}
     for run in runs:
@@ -24,7 +23,7 @@ def trainings(runs: Sequence[FinishedRun], name: Callable[[FinishedRun], str], s
     shared = [part for part in trained[0] if all(part in parts for parts in trained)] if len(trained) > 1 else []
     lines = [['; '.join(dict.fromkeys(names)), '; '.join(part for part in parts if part not in shared)]
              for parts, names in ways.items()]
-    said = [tabulate(lines, ['numbers of', 'training'], style, disable_numparse=True)] if len(lines) > 1 else [
+    said = [tabulate(lines, ['numbers of', 'training'], 'github', disable_numparse=True)] if len(lines) > 1 else [
         f'Training: {training}.' for _, training in lines]
     if shared:
         said.append(f'All trainings: {"; ".join(shared)}.')
@@ -42,4 +41,4 @@ def _parts(run: FinishedRun) -> tuple[str, ...]:
 
 
 def _values(runs: Sequence[FinishedRun], key: str) -> str:
-    return ', '.join(sorted({str(value) for run in runs if (value := getattr(run, key)) is not None}))
+    return ', '.join(map(str, sorted({value for run in runs if (value := getattr(run, key)) is not None})))

@@ -1,6 +1,7 @@
 """What comes first in the review list, and why."""
 
 import numpy as np
+import pytest
 from predicted import prediction
 
 from capekit.labelling import review
@@ -56,6 +57,12 @@ def test_a_long_video_is_ranked_without_comparing_all_with_all():
     assert (np.argsort(ranks[:, 3]) == np.argsort(values[:, 3])).all()
 
 
-def test_of_few_animals_the_worst_has_a_reason():
-    ranked = review.rank_worst_first([prediction(f'{i}.png', spread=(0.1 * i, 0.1 * i)) for i in range(4)])
-    assert [p.reasons for p in ranked] == [['crops disagree'], [], [], []]
+@pytest.mark.parametrize('count', range(2, 13))
+def test_of_few_animals_the_worst_has_a_reason(count):
+    ranked = review.rank_worst_first([prediction(f'{i}.png', spread=(0.1 * i, 0.1 * i)) for i in range(count)])
+    reasons = [p.reasons for p in ranked]
+    assert reasons[0] == ['crops disagree'] and (count > 10 or reasons[1:] == [[]] * (count - 1))
+
+
+def test_animals_that_are_all_alike_have_no_reason():
+    assert not any(p.reasons for p in review.rank_worst_first([prediction(f'{i}.png') for i in range(5)]))

@@ -34,9 +34,14 @@ def test_frames_of_a_video(tmp_path):
         list(sources.read_frames(tmp_path / 'b.mp4'))
 
 
-def test_folders_of_runs_are_left_out(tmp_path):
-    for name in ('a/1.png', 'a/run.json', 'b/2.png', 'b/deep/3.png', 'b/run.json'):
+def test_what_runs_have_drawn_is_left_out(tmp_path, monkeypatch):
+    for name in ('a/1.png', 'a/run.json', 'a/drawn/2.png', 'b/3.png', 'b/drawn/deep/4.png', 'b/contact_sheet.jpg'):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text('{}')
     (tmp_path / 'b/run.json').write_text('{"state": "running", "request": {}}')
-    assert sources.list_images(tmp_path) == sources.list_images(f'{tmp_path}/**/*.png') == ['a/1.png']
+    assert sources.list_images(tmp_path) == ['a/1.png', 'a/drawn/2.png', 'b/3.png']
+    assert sources.list_images(f'{tmp_path}/**/*.png') == ['a/1.png', 'a/drawn/2.png', 'b/3.png']
+    assert sources.list_images(tmp_path / 'b') == ['3.png']
+    assert sources.list_images(tmp_path / 'b/drawn') == ['deep/4.png']
+    monkeypatch.chdir(tmp_path / 'b')
+    assert sources.list_images('.') == ['3.png']

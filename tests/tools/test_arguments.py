@@ -36,7 +36,7 @@ def call(monkeypatch, command, *more):
 
 @pytest.mark.parametrize(('command', 'option', 'value', 'least'), CASES)
 def test_a_number_too_small_is_one_line(command, option, value, least, monkeypatch):
-    for given in (value, 'x'):
+    for given in (value, 'x', '9' * 5000):
         with pytest.raises(CapekitError, match=f'^--{option} {given}: must be a whole number, {least} or more'):
             call(monkeypatch, command, f'--{option}', given)
 

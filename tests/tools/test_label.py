@@ -139,6 +139,31 @@ def test_overwriting_removes_what_a_run_wrote_and_nothing_else(call, animals, tm
     assert (out / 'notes.txt').read_text() == 'mine' and (out / 'predictions.json').read_bytes() == corrected
 
 
+def test_overwriting_needs_a_run(call, animals, tmp_path):
+    """Files that are called as a run's are somebody's."""
+    out = tmp_path / 'out'
+    (out / 'drawn').mkdir(parents=True)
+    shutil.copy(animals[1] / '5.png', out / 'drawn')
+    for option in ((), ('--overwrite',)):
+        with pytest.raises(CapekitError, match='drawn'):
+            call(out, '--images', out / 'drawn', '--boxes', 'whole', *option)
+    for content in ('[]', '{}', '{"state": "running"}', '{"state": "complete", "request": null}'):
+        (tmp_path / 'other').mkdir(exist_ok=True)
+        (tmp_path / 'other/run.json').write_text(content)
+        for option in ((), ('--overwrite',)):
+            with pytest.raises(CapekitError, match='run.json'):
+                call(tmp_path / 'other', *option)
+    assert (out / 'drawn/5.png').exists()
+
+
+def test_a_run_of_an_earlier_version_is_said_to_have_other_options(tmp_path):
+    run = output.RunFolder(tmp_path, dict(a=1))
+    run.open()
+    run.start()
+    with pytest.raises(CapekitError, match='with other b'):
+        output.RunFolder(tmp_path, dict(a=1, b=None))
+
+
 def write_unusable(folder):
     path = folder / 'unusable.json'
     path.write_text(json.dumps(dict(images=[], annotations=[], categories=[

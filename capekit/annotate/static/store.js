@@ -5,6 +5,7 @@ import {changes, get, post, save, settled} from '/static/server.js';
 class Store {
   // Set by the screen that is shown: what it says may have changed.
   redraw = () => {};
+  schema_sent = Promise.resolve();
 
   // Everything as the server has it, once it has all changes of this page: an answer from before would take them back.
   async load() {
@@ -62,8 +63,14 @@ class Store {
     this.redraw();
   }
 
-  // A keypoint whose id is null gets one from the server.
-  async setSchema(schema) {
+  // A keypoint whose id is null gets one from the server. One after the other, as each is made on the last revision.
+  setSchema(schema) {
+    const sent = this.schema_sent.catch(() => {}).then(() => this.#setSchema(schema));
+    this.schema_sent = sent;
+    return sent;
+  }
+
+  async #setSchema(schema) {
     const whole = {category: this.category, keypoints: this.keypoints, links: this.links, pairs: this.pairs, ...schema};
     try {
       Object.assign(this, whole, await post('/api/schema', {...whole, revision: this.schema_revision}));
