@@ -12,7 +12,7 @@ from capekit.errors import CapekitError
 from capekit.files import atomic_write
 from capekit.interop import labels as label_files
 from capekit.labelling.output import SUFFIXES
-from capekit.labelling.supports import UNSEEN, check_box, located
+from capekit.labelling.supports import UNSEEN, check_inside, located
 
 
 class Exchange:
@@ -107,7 +107,7 @@ class Exchange:
             # A box without an area says nothing, as for `capekit label`.
             box = animal.box if animal.box is not None and min(animal.box[2:]) != 0 else None
             if box is not None:
-                check_box(box, self.project.size(name), name)
+                check_inside(box, self.project.size(name), name)
             changes.append((name, f'a{number}', points, None if box is None else box.tolist()))
             self.project.check_animal(*changes[-1])
         for change in changes:

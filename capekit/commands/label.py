@@ -136,12 +136,12 @@ class Run:
         """Fill the journal, where it does not know an image yet; returns its records, in the order of the images."""
         predictor = inferencer.predictor
         assert predictor is not None  # fit or load made one
-        known = run.records()
+        records = run.records()
         if self.is_video:
-            done, total = len(known), sources.count_frames(self.args.images, self.args.stride)
+            done, total = len(records), sources.count_frames(self.args.images, self.args.stride)
             pictures = sources.read_frames(self.args.images, self.args.stride, done * self.args.stride)
         else:
-            before = {record['image'] for record in known}
+            before = {record['image'] for record in records}
             left = [name for name in names if name not in before]
             done, total = len(names) - len(left), len(names)
             pictures = sources.read_pictures(left, self.folder)
@@ -149,8 +149,7 @@ class Run:
             print(f'{done} of {total} were labelled before; going on')
         groups = predictor.predict(pictures, self.boxes, self.args.animals)
         for group in track(groups, max(0, total - done), 'labelling', len):
-            run.append(group)
-        records = run.records()
+            records += run.append(group)
         if self.is_video:
             return records
         # Images may have come and gone since a run was interrupted.

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from capekit.errors import CapekitError
-from capekit.files import PARTIAL, atomic_write, read_json, read_json_lines, remove_partial, write_json
+from capekit.files import PARTIAL, atomic_write, read_json_lines, remove_partial, write_json
 from capekit.interop.labels import Animal, LabelledImage, LabelSet
 from capekit.labelling.records import PosePrediction
-from capekit.labelling.sources import DRAWN, SHEET, STATE, Picture, is_run
+from capekit.labelling.sources import DRAWN, SHEET, STATE, Picture, read_state
 from capekit.locks import Lock
 
 JOURNAL, MODEL, LOCK = 'journal.jsonl', 'model.safetensors', '.run.lock'
@@ -105,7 +105,7 @@ class RunFolder:
 
     def _state(self) -> dict | None:
         """Of the run that is here; None if there is none."""
-        return read_json(self.folder / STATE) if is_run(self.folder / STATE) else None
+        return read_state(self.folder / STATE)
 
     @property
     def model(self) -> Path:
@@ -124,13 +124,15 @@ class RunFolder:
                 file.write(whole)
         return [record for group in read_json_lines(path) for record in group]
 
-    def append(self, group: Sequence[tuple[Picture, list[PosePrediction]]]) -> None:
-        """Add a group to the journal; it is on disk when this returns."""
-        line = json.dumps([_record(picture, predictions) for picture, predictions in group]) + '\n'
+    def append(self, group: Sequence[tuple[Picture, list[PosePrediction]]]) -> list[dict]:
+        """Add a group to the journal, and return its records; they are on disk then."""
+        records = [_record(picture, predictions) for picture, predictions in group]
+        line = json.dumps(records) + '\n'
         with open(self.folder / JOURNAL, 'ab') as file:
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
+        return records
 
     def complete(self, summary: dict[str, Any]) -> None:
         """State that everything is written, and remove the journal."""

@@ -28,7 +28,11 @@ def uncertainty(predictions: Sequence[PosePrediction]) -> np.ndarray:
 
     Keypoints are compared with themselves over all animals: one that is always hard does not fill the list.
     """
-    return mean_known(np.stack(list(suspicions(predictions).values())), 0)
+    return _together(suspicions(predictions))
+
+
+def _together(signs: dict[str, np.ndarray]) -> np.ndarray:
+    return mean_known(np.stack(list(signs.values())), 0)
 
 
 def ranks_within(values: np.ndarray) -> np.ndarray:
@@ -55,10 +59,11 @@ def rank_worst_first(predictions: Sequence[PosePrediction]) -> list[PosePredicti
     """
     if not predictions:
         return []
-    values = uncertainty(predictions)
+    signs = suspicions(predictions)
+    values = _together(signs)
     badness, ranks = animal_uncertainty(values), ranks_within(values)
     worst = ((ranks > 0) & ((ranks >= WORST) | (values == np.where(np.isfinite(values), values, -1).max(0)))).any(1)
-    why = {name: mean_known(ranks, 1) for name, ranks in suspicions(predictions).items()}
+    why = {name: mean_known(sign, 1) for name, sign in signs.items()}
     flagged = [bool(prediction.reasons) for prediction in predictions]
     order = sorted(range(len(predictions)), key=lambda i: (-flagged[i], -badness[i], i))
     for rank, i in enumerate(order, 1):

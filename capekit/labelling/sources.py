@@ -58,7 +58,7 @@ def list_images(images: str | Path) -> list[str]:
     files = path.rglob('*') if path.is_dir() else map(Path, glob.glob(str(images), recursive=True))
     found = [file for file in files if file.suffix.lower() in IMAGES and file.is_file()]
     below = {parent for file in found for parent in file.parents if parent.is_relative_to(folder)}
-    made = [run / name for run in below if is_run(run / STATE) for name in (DRAWN, SHEET)]
+    made = [run / name for run in below if read_state(run / STATE) for name in (DRAWN, SHEET)]
     names = sorted(file.relative_to(folder).as_posix() for file in found
                    if not any(file.is_relative_to(own) for own in made))
     if not names:
@@ -67,13 +67,14 @@ def list_images(images: str | Path) -> list[str]:
     return names
 
 
-def is_run(state: Path) -> bool:
-    """Whether a file is the state of a labelling run."""
+def read_state(path: Path) -> dict | None:
+    """The state of a labelling run; None of any other file, and where there is none."""
     try:
-        content = read_json(state)
+        content = read_json(path)
     except CapekitError:
-        return False
-    return isinstance(content, dict) and isinstance(content.get('request'), dict) and 'state' in content
+        return None
+    is_run = isinstance(content, dict) and isinstance(content.get('request'), dict) and 'state' in content
+    return content if is_run else None
 
 
 def read_pictures(names: Sequence[str], folder: str | Path) -> Iterator[Picture]:

@@ -125,11 +125,11 @@ def _support(name: str, image: np.ndarray, animal: Animal) -> Support:
         box = box_of_points(animal.points[visible], LEAST_BOX * max(image.shape[:2]))
     else:
         box = animal.box
-        check_box(box, (image.shape[1], image.shape[0]), name)
+        check_inside(box, (image.shape[1], image.shape[0]), name)
     return Support(name, image, np.where(visible[:, None], animal.points, 0.0), visible, box)
 
 
-def check_box(box: np.ndarray, size: tuple[int, int], name: str) -> None:
+def check_inside(box: np.ndarray, size: tuple[int, int], name: str) -> None:
     """Raise a CapekitError unless a box (4,) has positive sides and lies in an image of that width and height."""
     low, high = np.maximum(box[:2], -0.5), np.minimum(box[:2] + box[2:], np.array(size) - 0.5)
     if min(box[2:]) <= 0 or np.clip(high - low, 0, None).prod() < LEAST_INSIDE * box[2:].prod():
